@@ -1,0 +1,29 @@
+"""What several test modules need."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from networks import RandomNetwork
+
+from fundiff.types import Images
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def images(generator: torch.Generator) -> Callable[..., Images]:
+    """Draw images: ``images(batch, channels, height, width)``."""
+
+    def draw(*shape: int, dtype: torch.dtype = torch.float32) -> Images:
+        return torch.randn(shape or (2, 3, 16, 16), generator=generator, dtype=dtype)
+
+    return draw
+
+
+@pytest.fixture
+def network() -> RandomNetwork:
+    return RandomNetwork()
