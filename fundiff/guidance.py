@@ -1,0 +1,390 @@
+r"""Denoisers made of denoisers: guidance, anagrams, hybrids and what else mixes estimates.
+
+A sampler sees a denoiser and nothing else, so everything that combines several prompts, views or
+filters happens here. A :class:`Combination` names its parts and the picture that each has to see,
+and mixes their answers; :func:`evaluate` walks the nest, gathers every picture that one network
+has to see into one batch, and calls it once. Guidance around a three-view anagram for five seeds
+is one call of the network, not twenty.
+
+Any callable with the signature of a denoiser can be a part; it is called once for itself.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fundiff.filters import low_and_high
+from fundiff.process import predict_eps, predict_x0
+from fundiff.schedule import NoiseSchedule
+from fundiff.types import Denoiser, Images, Network, Part, Prediction, Times, View
+
+Question = tuple[Denoiser, Float[Tensor, "batch channel _ _"]]
+"""A denoiser and the picture that it has to see, which a view may have turned."""
+
+
+class Combination(ABC):
+    """A denoiser that asks other denoisers and mixes their answers."""
+
+    @abstractmethod
+    def parts(self, x_t: Images) -> Sequence[Question]:
+        """Name the denoisers to ask, each with the picture it has to see.
+
+        Args:
+            x_t: The noisy images that this denoiser was asked about.
+
+        Returns:
+            Pairs of a denoiser and its picture, of the same batch size.
+        """
+
+    @abstractmethod
+    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
+        """Make one prediction of the parts' answers.
+
+        Args:
+            x_t: The noisy images that this denoiser was asked about.
+            t: The timestep of each.
+            answers: One prediction for each of :meth:`parts`, in their order.
+
+        Returns:
+            The combined prediction.
+        """
+
+    def __call__(self, x_t: Images, t: Times) -> Prediction:
+        """Estimate the noise in ``x_t`` with one call of each network below."""
+        return evaluate(self, x_t, t)
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A network bound to what it should show: the leaf of every combination.
+
+    Attributes:
+        network: The network; leaves that share it are called as one batch.
+        condition: What to show, shape ``(1, ...)`` or ``(batch, ...)``. None is the null
+            condition: zeros wherever another leaf of the same network has a condition.
+    """
+
+    network: Network
+    condition: Tensor | None = None
+
+    def __call__(self, x_t: Images, t: Times) -> Prediction:
+        """Estimate the noise in ``x_t``."""
+        return evaluate(self, x_t, t)
+
+
+def evaluate(denoiser: Denoiser, x_t: Images, t: Times) -> Prediction:
+    """Ask a nest of denoisers with one batched call of each network in it.
+
+    Args:
+        denoiser: Any denoiser; only :class:`Combination` and :class:`Bound` are looked into.
+        x_t: Noisy images.
+        t: The timestep of each.
+
+    Returns:
+        What ``denoiser`` says about them.
+
+    Raises:
+        ValueError: A condition fits neither one image nor the batch.
+    """
+    leaves: list[Question] = []
+
+    def ask(denoiser: Denoiser, x_t: Images) -> Callable[[], Prediction]:
+        if isinstance(denoiser, Combination):
+            pending = [ask(part, picture) for part, picture in denoiser.parts(x_t)]
+            return lambda: denoiser.mix(x_t, t, [answer() for answer in pending])
+        leaves.append((denoiser, x_t))
+        index = len(leaves) - 1
+        return lambda: answers[index]
+
+    answer = ask(denoiser, x_t)
+    answers = _call(leaves, t)
+    return answer()
+
+
+def _call(leaves: Sequence[Question], t: Times) -> dict[int, Prediction]:
+    answers: dict[int, Prediction] = {}
+    batches: defaultdict[tuple[Network, torch.Size], list[int]] = defaultdict(list)
+    conditions: dict[int, Tensor | None] = {}
+    for index, (leaf, picture) in enumerate(leaves):
+        if isinstance(leaf, Bound):
+            batches[leaf.network, picture.shape].append(index)
+            conditions[index] = leaf.condition
+        else:
+            answers[index] = leaf(picture, t)
+    for (network, shape), indices in batches.items():
+        prediction = network(
+            torch.cat([leaves[index][1] for index in indices]),
+            t.repeat(len(indices)),
+            _stack([conditions[index] for index in indices], batch=shape[0]),
+        )
+        eps = prediction.eps.chunk(len(indices))
+        if prediction.variance is None:
+            answers |= {i: Prediction(e) for i, e in zip(indices, eps, strict=True)}
+        else:
+            variance = prediction.variance.chunk(len(indices))
+            answers |= {i: Prediction(e, v) for i, e, v in zip(indices, eps, variance, strict=True)}
+    return answers
+
+
+def _stack(conditions: Sequence[Tensor | None], *, batch: int) -> Tensor | None:
+    given = [condition for condition in conditions if condition is not None]
+    if not given:
+        return None
+    null = torch.zeros_like(given[0][:1])
+    rows = [null if condition is None else condition for condition in conditions]
+    for row in rows:
+        if len(row) not in (1, batch):
+            raise ValueError(
+                f"a condition must have 1 row or one for each of the {batch} images, "
+                f"got the shape {[*row.shape]}"
+            )
+    return torch.cat([row.expand(batch, *row.shape[1:]) for row in rows])
+
+
+@dataclass(frozen=True)
+class _FractionOfTime:
+    network: Callable[..., Tensor]
+    schedule: NoiseSchedule
+
+    def __call__(self, x_t: Images, t: Times, condition: Tensor | None) -> Prediction:
+        time = (t + 1) / self.schedule.steps
+        inputs = (x_t, time) if condition is None else (x_t, time, condition)
+        return Prediction(self.network(*inputs))
+
+
+def bind(
+    network: Callable[..., Tensor], schedule: NoiseSchedule, condition: Tensor | None = None
+) -> Denoiser:
+    r"""Make a denoiser of a plain network that is told the time as a fraction.
+
+    The network is called as ``network(x_t, time)`` or ``network(x_t, time, condition)``, with
+    ``time`` :math:`= (t + 1) / T` in (0, 1], and returns the noise.
+
+    Args:
+        network: A network such as :class:`torch.nn.Module`; two denoisers that are bound to the
+            same network and schedule are called as one batch when combined.
+        schedule: The schedule that the network was trained on.
+        condition: A class for each image as one-hot rows, shape ``(1, classes)`` or
+            ``(batch, classes)``, zeros for none. None where every part has none.
+
+    Returns:
+        The denoiser.
+    """
+    return Bound(_FractionOfTime(network, schedule), condition)
+
+
+@dataclass(frozen=True)
+class _Guided(Combination):
+    cond: Denoiser
+    uncond: Denoiser
+    scale: float
+
+    def parts(self, x_t: Images) -> Sequence[Question]:
+        return [(self.cond, x_t), (self.uncond, x_t)]
+
+    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
+        cond, uncond = answers
+        eps = uncond.eps + self.scale * (cond.eps - uncond.eps)
+        return Prediction(eps, _kept(answers, cond.variance))
+
+
+def guided(cond: Denoiser, uncond: Denoiser, *, scale: float) -> Denoiser:
+    r"""Guide a denoiser away from another one: classifier-free guidance.
+
+    .. math:: \epsilon = \epsilon_u + s\, (\epsilon_c - \epsilon_u)
+
+    Args:
+        cond: The denoiser that knows what to show.
+        uncond: The one that doesn't, or that knows what not to show.
+        scale: :math:`s`: 0 is unconditional, 1 conditional, above 1 more so. (Ho and Salimans
+            write :math:`1 + w` for it.)
+
+    Returns:
+        The guided denoiser; it keeps the variance of ``cond``.
+
+    Raises:
+        ValueError: ``scale`` isn't finite.
+
+    Source:
+        Ho and Salimans 2022, *Classifier-free diffusion guidance*, eq. 6.
+    """
+    if not math.isfinite(scale):
+        raise ValueError(f"the guidance scale must be a finite number, got {scale}")
+    return _Guided(cond, uncond, scale)
+
+
+@dataclass(frozen=True)
+class _Anagram(Combination):
+    pairs: tuple[tuple[Denoiser, View], ...]
+    weights: tuple[float, ...]
+
+    def parts(self, x_t: Images) -> Sequence[Question]:
+        return [(denoiser, view.apply(x_t)) for denoiser, view in self.pairs]
+
+    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
+        upright = [
+            view.invert(answer.eps) for (_, view), answer in zip(self.pairs, answers, strict=True)
+        ]
+        variances = [answer.variance for answer in answers if answer.variance is not None]
+        known = len(variances) == len(answers)
+        return Prediction(
+            _weighted(self.weights, upright),
+            _weighted(self.weights, variances) if known else None,
+        )
+
+
+def anagram(*pairs: tuple[Denoiser, View], weights: Sequence[float] | None = None) -> Denoiser:
+    r"""Denoise so that each view of the image shows what its own denoiser wants.
+
+    .. math:: \epsilon = \sum_i w_i\, V_i^{-1}\, \epsilon_i(V_i x_t), \qquad \sum_i w_i = 1
+
+    Args:
+        pairs: Denoisers, each with the view :math:`V_i` under which it sees the image. A view
+            has to be orthogonal, or what the denoiser sees isn't white noise.
+        weights: One weight a pair, summing to 1; equal by default.
+
+    Returns:
+        The combined denoiser; the raw variances are averaged as they are, with the same weights
+        and without undoing the views.
+
+    Raises:
+        ValueError: There is no pair, or the weights don't fit.
+
+    Source:
+        Geng et al. 2024, *Visual anagrams*, eqs. 3 and 4.
+    """
+    if not pairs:
+        raise ValueError("an anagram needs at least one (denoiser, view) pair, got none")
+    shares = tuple(weights) if weights is not None else (1 / len(pairs),) * len(pairs)
+    if len(shares) != len(pairs) or not math.isclose(sum(shares), 1, abs_tol=1e-6):
+        raise ValueError(f"expected {len(pairs)} weights that sum to 1, got {list(shares)}")
+    return _Anagram(pairs, shares)
+
+
+@dataclass(frozen=True)
+class _Factorized(Combination):
+    splits: tuple[tuple[Denoiser, Part], ...]
+
+    def parts(self, x_t: Images) -> Sequence[Question]:
+        return [(denoiser, x_t) for denoiser, _ in self.splits]
+
+    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
+        kept = [part(answer.eps) for (_, part), answer in zip(self.splits, answers, strict=True)]
+        return Prediction(_weighted((1.0,) * len(kept), kept), _kept(answers, answers[-1].variance))
+
+
+def factorized(*parts: tuple[Denoiser, Part]) -> Denoiser:
+    r"""Denoise each part of the image as its own denoiser wants.
+
+    .. math:: \epsilon = \sum_i P_i\, \epsilon_i(x_t), \qquad \sum_i P_i = 1
+
+    Args:
+        parts: Denoisers, each with the linear part :math:`P_i` of its estimate that is kept. The
+            parts have to sum to the identity, as the splits of :mod:`fundiff.filters` do.
+
+    Returns:
+        The combined denoiser; it keeps the variance of the last part.
+
+    Raises:
+        ValueError: There is no part.
+
+    Source:
+        Geng et al. 2024, *Factorized diffusion*, eq. 5.
+    """
+    if not parts:
+        raise ValueError("a factorized denoiser needs at least one (denoiser, part), got none")
+    return _Factorized(parts)
+
+
+def hybrid(far: Denoiser, near: Denoiser, *, low_pass: Part) -> Denoiser:
+    r"""Show one thing from afar and another from nearby.
+
+    .. math::
+
+        \epsilon = \mathrm{low}(\epsilon_{\mathrm{far}})
+                 + \epsilon_{\mathrm{near}} - \mathrm{low}(\epsilon_{\mathrm{near}})
+
+    Args:
+        far: The denoiser of the coarse structure.
+        near: The denoiser of the detail.
+        low_pass: The low pass, such as :class:`fundiff.filters.GaussianBlur`.
+
+    Returns:
+        The combined denoiser; it keeps the variance of ``near``.
+
+    Source:
+        Geng et al. 2024, *Factorized diffusion*, section 3.3.
+    """
+    low, high = low_and_high(low_pass)
+    return factorized((far, low), (near, high))
+
+
+@dataclass(frozen=True)
+class _Thresholded(Combination):
+    denoiser: Denoiser
+    schedule: NoiseSchedule
+    ratio: float
+    max_value: float
+
+    def parts(self, x_t: Images) -> Sequence[Question]:
+        return [(self.denoiser, x_t)]
+
+    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
+        (answer,) = answers
+        x0 = predict_x0(self.schedule, x_t, t, answer.eps)
+        bound = x0.abs().flatten(1).quantile(self.ratio, dim=1).clamp(1, self.max_value)
+        bound = bound[:, None, None, None]
+        clipped = x0.clamp(-bound, bound) / bound
+        return answer._replace(eps=predict_eps(self.schedule, x_t, t, clipped))
+
+
+def thresholded(
+    denoiser: Denoiser, schedule: NoiseSchedule, *, ratio: float = 0.95, max_value: float = 1.5
+) -> Denoiser:
+    r"""Keep the clean estimate in range: dynamic thresholding.
+
+    .. math::
+
+        \hat x_0 \leftarrow \mathrm{clip}(\hat x_0, -b, b) / b, \qquad
+        b = \mathrm{clip}(\mathrm{quantile}_r |\hat x_0|,\, 1,\, b_{\max})
+
+    and the noise is derived again from it. The bound :math:`b` is found for each image.
+
+    Args:
+        denoiser: The denoiser whose estimate is bounded.
+        schedule: The noise levels.
+        ratio: The quantile :math:`r`, in (0, 1]. DeepFloyd IF uses 0.95.
+        max_value: :math:`b_{\max}`, at least 1. DeepFloyd IF uses 1.5.
+
+    Returns:
+        The bounded denoiser, with the variance of ``denoiser``.
+
+    Raises:
+        ValueError: ``ratio`` or ``max_value`` is out of range.
+
+    Source:
+        Saharia et al. 2022, *Photorealistic text-to-image diffusion models*, section 2.3.
+    """
+    if not 0 < ratio <= 1 or not max_value >= 1:
+        raise ValueError(
+            f"expected a ratio in (0, 1] and a max_value of at least 1, got {ratio}, {max_value}"
+        )
+    return _Thresholded(denoiser, schedule, ratio, max_value)
+
+
+def _weighted(weights: Sequence[float], images: Sequence[Images]) -> Images:
+    total = weights[0] * images[0]
+    for weight, image in zip(weights[1:], images[1:], strict=True):
+        total = total + weight * image
+    return total
+
+
+def _kept(answers: Sequence[Prediction], variance: Images | None) -> Images | None:
+    known = all(answer.variance is not None for answer in answers)
+    return variance if known else None

@@ -1,0 +1,233 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from networks import RandomNetwork
+from torch import Tensor, nn
+
+from fundiff.filters import GaussianBlur, grey_and_colour, three_bands
+from fundiff.guidance import (
+    Bound,
+    anagram,
+    bind,
+    factorized,
+    guided,
+    hybrid,
+    thresholded,
+)
+from fundiff.process import predict_x0
+from fundiff.schedule import NoiseSchedule
+from fundiff.types import Denoiser, Images, Prediction, Times, View
+from fundiff.views import Identity, Jigsaw, Negation, Rotation, VerticalFlip
+
+SCHEDULE = NoiseSchedule.cosine()
+BLUR = GaussianBlur(5, 1.0)
+
+
+def plain(seed: int) -> Denoiser:
+    """A denoiser that is a function and nothing else."""
+    network = RandomNetwork(seed=seed)
+    return lambda x_t, t: network(x_t, t)
+
+
+def variance(prediction: Prediction) -> Images:
+    assert prediction.variance is not None
+    return prediction.variance
+
+
+@pytest.fixture
+def x_t(images: Callable[..., Images]) -> Images:
+    return images(5, 3, 16, 16)
+
+
+@pytest.fixture
+def t() -> Times:
+    return torch.tensor([990, 500, 250, 30, 0])
+
+
+def test_guidance_is_unconditional_at_0_and_conditional_at_1(x_t: Images, t: Times) -> None:
+    cond, uncond = plain(1), plain(2)
+    torch.testing.assert_close(guided(cond, uncond, scale=0)(x_t, t).eps, uncond(x_t, t).eps)
+    torch.testing.assert_close(guided(cond, uncond, scale=1)(x_t, t).eps, cond(x_t, t).eps)
+
+
+def test_guidance_goes_on_in_a_straight_line(x_t: Images, t: Times) -> None:
+    cond, uncond = plain(1), plain(2)
+    answer = guided(cond, uncond, scale=7)(x_t, t)
+    expected = 7 * cond(x_t, t).eps - 6 * uncond(x_t, t).eps
+    torch.testing.assert_close(answer.eps, expected, rtol=1e-4, atol=1e-5)
+    assert variance(answer).equal(variance(cond(x_t, t)))
+
+
+def test_anagram_asks_each_about_its_own_view(x_t: Images, t: Times) -> None:
+    one, two, flip = plain(1), plain(2), VerticalFlip()
+    answer = anagram((one, Identity()), (two, flip), weights=(0.3, 0.7))(x_t, t)
+    upright = one(x_t, t)
+    flipped = two(x_t.flip(-2), t)
+    torch.testing.assert_close(answer.eps, 0.3 * upright.eps + 0.7 * flipped.eps.flip(-2))
+    expected = 0.3 * variance(upright) + 0.7 * variance(flipped)
+    torch.testing.assert_close(variance(answer), expected)
+
+
+def test_anagram_of_one_denoiser_turns_with_the_image(x_t: Images, t: Times) -> None:
+    """An anagram whose views form a group commutes with each of them."""
+    turns = [Rotation(i) for i in range(4)]
+    symmetric = anagram(*[(plain(1), turn) for turn in turns])
+    for turn in turns:
+        torch.testing.assert_close(
+            symmetric(turn.apply(x_t), t).eps, turn.apply(symmetric(x_t, t).eps)
+        )
+
+
+def test_factorized_parts_of_one_denoiser_are_that_denoiser(x_t: Images, t: Times) -> None:
+    one = plain(1)
+    for split in (three_bands(BLUR, GaussianBlur(9, 2.0)), grey_and_colour()):
+        answer = factorized(*[(one, part) for part in split])(x_t, t)
+        torch.testing.assert_close(answer.eps, one(x_t, t).eps, rtol=1e-4, atol=1e-5)
+
+
+def test_hybrid_is_low_of_far_and_high_of_near(x_t: Images, t: Times) -> None:
+    far, near = plain(1), plain(2)
+    answer = hybrid(far, near, low_pass=BLUR)(x_t, t)
+    a, b = far(x_t, t), near(x_t, t)
+    torch.testing.assert_close(answer.eps, BLUR(a.eps) + b.eps - BLUR(b.eps))
+    assert variance(answer).equal(variance(b))
+
+
+def test_thresholded_estimate_is_saharias(x_t: Images, t: Times) -> None:
+    t = torch.tensor([900, 800, 500, 250, 100])
+    answer = thresholded(plain(1), SCHEDULE, ratio=0.9, max_value=3.0)(x_t, t)
+    before = predict_x0(SCHEDULE, x_t, t, plain(1)(x_t, t).eps)
+    after = predict_x0(SCHEDULE, x_t, t, answer.eps)
+    for one, other in zip(before, after, strict=True):
+        bound = one.abs().flatten().quantile(0.9).clamp(1, 3)
+        torch.testing.assert_close(other, one.clamp(-bound, bound) / bound, rtol=1e-4, atol=1e-4)
+    assert variance(answer).equal(variance(plain(1)(x_t, t)))
+
+
+def test_without_one_variance_there_is_none(x_t: Images, t: Times) -> None:
+    known, unknown = plain(1), RandomNetwork(variance=False)
+    for combined in (
+        guided(known, unknown, scale=2),
+        anagram((known, Identity()), (unknown, VerticalFlip())),
+        hybrid(unknown, known, low_pass=BLUR),
+    ):
+        assert combined(x_t, t).variance is None
+
+
+def leaf(network: RandomNetwork, seed: int, batch: int = 1) -> Bound:
+    condition = torch.randn(batch, 4, generator=torch.Generator().manual_seed(seed))
+    return Bound(network, condition)
+
+
+def nest(network: Callable[[int], Denoiser]) -> Denoiser:
+    """Everything inside everything, over the denoisers that ``network`` makes of a number."""
+    two_views = anagram((network(1), Identity()), (network(2), Jigsaw()), weights=(0.4, 0.6))
+    mixed = hybrid(two_views, thresholded(network(3), SCHEDULE), low_pass=BLUR)
+    inner = guided(mixed, network(4), scale=3)
+    outer = anagram((inner, Rotation(1)), (network(5), Negation()), (network(1), VerticalFlip()))
+    return thresholded(guided(outer, network(6), scale=2), SCHEDULE)
+
+
+def test_any_nest_is_one_call(x_t: Images, t: Times, network: RandomNetwork) -> None:
+    batched = nest(lambda seed: leaf(network, seed))(x_t, t)
+    assert network.calls == [7 * len(x_t)]
+
+    def alone(seed: int) -> Denoiser:
+        condition = leaf(network, seed).condition
+        assert condition is not None
+        return lambda x, t: network(x, t, condition.expand(len(x), -1))
+
+    one_by_one = nest(alone)(x_t, t)
+    assert len(network.calls) == 1 + 7
+    torch.testing.assert_close(batched.eps, one_by_one.eps, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(batched.variance, one_by_one.variance, rtol=1e-3, atol=1e-4)
+
+
+def test_networks_and_sizes_are_batched_apart(images: Callable[..., Images]) -> None:
+    one, two = (RandomNetwork(seed=seed, variance=False) for seed in (1, 2))
+    x_t, t = images(2, 3, 8, 16), torch.tensor([10, 20])
+    parts: list[tuple[Denoiser, View]] = [
+        (leaf(one, 1), Identity()),
+        (leaf(one, 2), Rotation(1)),
+        (leaf(two, 3), Identity()),
+    ]
+    parts += [(leaf(one, 4), Rotation(2))]
+    answer = anagram(*parts)(x_t, t)
+    assert sorted(one.calls) == [2, 4]
+    assert two.calls == [2]
+    separate = [view.invert(part(view.apply(x_t), t).eps) for part, view in parts]
+    torch.testing.assert_close(answer.eps, torch.stack(separate).mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_conditions_may_differ_within_the_batch(
+    x_t: Images, t: Times, network: RandomNetwork
+) -> None:
+    rows = leaf(network, 1, batch=5)
+    assert rows.condition is not None
+    together = guided(rows, Bound(network), scale=1)(x_t, t)
+    for i in range(5):
+        alone = Bound(network, rows.condition[i : i + 1])(x_t[i : i + 1], t[i : i + 1])
+        torch.testing.assert_close(together.eps[i : i + 1], alone.eps, rtol=1e-4, atol=1e-5)
+
+
+def test_no_condition_beside_one_is_zeros(x_t: Images, t: Times, network: RandomNetwork) -> None:
+    null = guided(leaf(network, 1), Bound(network), scale=0)(x_t, t)
+    torch.testing.assert_close(null.eps, network(x_t, t, torch.zeros(5, 4)).eps)
+
+
+def test_condition_that_fits_nothing_is_refused(
+    x_t: Images, t: Times, network: RandomNetwork
+) -> None:
+    with pytest.raises(ValueError, match=r"each of the 5 images, got the shape \[3, 4\]"):
+        leaf(network, 1, batch=3)(x_t, t)
+
+
+class TimeNetwork(nn.Module):
+    """Returns what it was told, so that a test can read it."""
+
+    def forward(self, x_t: Images, time: Tensor, condition: Tensor | None = None) -> Images:
+        told = time if condition is None else time + condition.argmax(dim=1)
+        return told[:, None, None, None].expand_as(x_t)
+
+
+def test_bind_tells_the_fraction_of_time(images: Callable[..., Images]) -> None:
+    schedule = NoiseSchedule.linear(300)
+    x_t, t = images(3, 1, 4, 4), torch.tensor([0, 149, 299])
+    eps = bind(TimeNetwork(), schedule)(x_t, t).eps
+    torch.testing.assert_close(eps[:, 0, 0, 0], torch.tensor([1 / 300, 0.5, 1.0]))
+    one_hot = torch.eye(10)[[7]]
+    eps = bind(TimeNetwork(), schedule, one_hot)(x_t, t).eps
+    torch.testing.assert_close(eps[:, 0, 0, 0], torch.tensor([7 + 1 / 300, 7.5, 8.0]))
+
+
+def test_bound_to_one_network_is_one_batch(images: Callable[..., Images]) -> None:
+    class Counting(TimeNetwork):
+        batches: list[int]
+
+        def forward(self, x_t: Images, time: Tensor, condition: Tensor | None = None) -> Images:
+            self.batches.append(len(x_t))
+            return super().forward(x_t, time, condition)
+
+    network, schedule = Counting(), NoiseSchedule.linear(300)
+    network.batches = []
+    both = guided(bind(network, schedule, torch.eye(10)[[3]]), bind(network, schedule), scale=5)
+    both(images(4, 1, 4, 4), torch.tensor([1, 2, 3, 4]))
+    assert network.batches == [8]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda d: guided(d, d, scale=float("inf")), "finite number, got inf"),
+        (lambda d: anagram(), "at least one"),
+        (lambda d: anagram((d, Identity()), weights=(0.5, 0.5)), "expected 1 weights"),
+        (lambda d: anagram((d, Identity()), weights=(0.9,)), "sum to 1"),
+        (lambda d: factorized(), "at least one"),
+        (lambda d: thresholded(d, SCHEDULE, ratio=0), "ratio in"),
+        (lambda d: thresholded(d, SCHEDULE, max_value=0.5), "at least 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call: Callable[[Denoiser], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(lambda x_t, t: Prediction(x_t))

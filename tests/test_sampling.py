@@ -1,0 +1,303 @@
+from functools import partial
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler
+from networks import RandomNetwork
+
+from fundiff.guidance import Bound, anagram, guided, thresholded
+from fundiff.process import Step, add_noise, ddim_step, ddpm_step
+from fundiff.sampling import denoise, keep_outside, noise_like, sdedit
+from fundiff.schedule import NoiseSchedule
+from fundiff.types import Denoiser, Images, Prediction, State, Times
+from fundiff.views import Identity, InnerCircle, VerticalFlip
+
+SCHEDULE = NoiseSchedule.cosine()
+TIMESTEPS = SCHEDULE.strided()
+
+
+def seed(number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
+def precise(dtype: torch.dtype) -> tuple[NoiseSchedule, RandomNetwork, float]:
+    """A schedule and a network in a precision, and the error that it may leave."""
+    schedule = NoiseSchedule(SCHEDULE.alpha_bar.to(dtype))
+    return schedule, RandomNetwork().to(dtype), 1e-5 if dtype == torch.float32 else 1e-10
+
+
+def assert_same_walk(ours: list[Images], theirs: list[Images], bound: float) -> None:
+    assert len(ours) == len(theirs) == 35
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one - other).abs().max() <= bound * other.abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("thresholding", [False, True])
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_ddim_walk_is_diffusers(dtype: torch.dtype, thresholding: bool, eta: float) -> None:
+    schedule, network, bound = precise(dtype)
+    scheduler = DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        clip_sample=False,
+        thresholding=thresholding,
+        dynamic_thresholding_ratio=0.95,
+        sample_max_value=1.5,
+    )
+    scheduler.set_timesteps(33)
+    scheduler.alphas_cumprod = schedule.alpha_bar
+    scheduler.final_alpha_cumprod = schedule.alpha_bar.new_tensor(1.0)
+    x = start = torch.randn(2, 3, 16, 16, generator=seed(1), dtype=dtype)
+    theirs, generator = [x], seed(2)
+    for t in TIMESTEPS:
+        eps = network(x, torch.full((2,), t)).eps
+        x = scheduler.step(
+            eps, t, x, eta=eta, use_clipped_model_output=thresholding, generator=generator
+        ).prev_sample
+        theirs.append(x)
+
+    denoiser: Denoiser = lambda x, t: network(x, t)  # noqa: E731
+    if thresholding:
+        denoiser = thresholded(denoiser, schedule)
+    step = partial(ddim_step, eta=eta)
+    states = denoise(denoiser, schedule, start, TIMESTEPS, step=step, generator=seed(2))
+    assert_same_walk([state.x for state in states], theirs, bound)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("thresholding", [False, True])
+@pytest.mark.parametrize("variance", ["learned_range", "fixed_small", "fixed_large"])
+def test_ddpm_walk_is_diffusers(dtype: torch.dtype, thresholding: bool, variance: str) -> None:
+    schedule, network, bound = precise(dtype)
+    scheduler = DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        variance_type=variance,
+        clip_sample=False,
+        thresholding=thresholding,
+        dynamic_thresholding_ratio=0.95,
+        sample_max_value=1.5,
+    )
+    scheduler.set_timesteps(timesteps=TIMESTEPS)
+    scheduler.alphas_cumprod = schedule.alpha_bar
+    scheduler.one = schedule.alpha_bar.new_tensor(1.0)
+    learned = variance == "learned_range"
+    x = start = torch.randn(2, 3, 16, 16, generator=seed(1), dtype=dtype)
+    theirs, generator = [x], seed(2)
+    for t in TIMESTEPS:
+        prediction = network(x, torch.full((2,), t))
+        output = torch.cat(prediction, dim=1) if learned else prediction.eps
+        x = scheduler.step(output, t, x, generator=generator).prev_sample
+        theirs.append(x)
+
+    def denoiser(x_t: Images, t: Times) -> Prediction:
+        prediction = network(x_t, t)
+        return prediction if learned else Prediction(prediction.eps)
+
+    states = denoise(
+        thresholded(denoiser, schedule) if thresholding else denoiser,
+        schedule,
+        start,
+        TIMESTEPS,
+        step=partial(ddpm_step, large_variance=variance == "fixed_large"),
+        generator=seed(2),
+    )
+    assert_same_walk([state.x for state in states], theirs, bound)
+
+
+MEAN, SPREAD = 0.4, 0.25
+
+
+def gaussian(x_t: Images, t: Times) -> Prediction:
+    """The best denoiser there is, in closed form, for pixels from N(MEAN, SPREAD²)."""
+    alpha_bar = SCHEDULE.at(t).to(x_t)
+    total = alpha_bar * SPREAD**2 + 1 - alpha_bar
+    return Prediction((1 - alpha_bar).sqrt() * (x_t - alpha_bar.sqrt() * MEAN) / total)
+
+
+@pytest.mark.parametrize(
+    "step", [ddim_step, partial(ddim_step, eta=0.5), partial(ddim_step, eta=1.0), ddpm_step]
+)
+@pytest.mark.parametrize("stride", [1, 10])
+def test_loop_lands_on_the_known_distribution(step: Step, stride: int) -> None:
+    timesteps = SCHEDULE.strided(stride=stride, start=990)
+    x = torch.randn(1, 1, 128, 128, generator=seed(0), dtype=torch.float64)
+    *_, last = denoise(gaussian, SCHEDULE, x, timesteps, step=step, generator=seed(1))
+    assert last.t == -1
+    assert last.x.mean().item() == pytest.approx(MEAN, abs=0.01)
+    assert last.x.std().item() == pytest.approx(SPREAD, rel=0.03 if stride == 1 else 0.08)
+
+
+def test_loop_yields_a_state_for_every_timestep(network: RandomNetwork) -> None:
+    x = torch.randn(2, 3, 16, 16, generator=seed(0))
+    states = list(denoise(Bound(network), SCHEDULE, x, TIMESTEPS))
+    assert [state.t for state in states] == [*TIMESTEPS, -1]
+    assert network.calls == [2] * 34
+    assert states[0].x.equal(x)
+    assert states[-1].x.equal(states[-1].x0)
+    torch.testing.assert_close(states[-2].x0, states[-1].x)
+
+
+def test_every_composition_is_one_call_a_step(network: RandomNetwork) -> None:
+    a, b, none = (Bound(network, torch.eye(4)[[i]]) for i in range(3))
+    views = anagram((a, Identity()), (b, VerticalFlip()), (a, InnerCircle()))
+    x = torch.randn(5, 3, 16, 16, generator=seed(0))
+    list(denoise(guided(views, none, scale=7), SCHEDULE, x, TIMESTEPS))
+    assert network.calls == [20] * 34
+
+
+def test_loop_is_lazy(network: RandomNetwork) -> None:
+    states = denoise(Bound(network), SCHEDULE, torch.zeros(1, 3, 8, 8), TIMESTEPS)
+    assert network.calls == []
+    next(states)
+    next(states)
+    assert len(network.calls) == 2
+
+
+def test_loop_tracks_no_gradient() -> None:
+    weight = torch.ones((), requires_grad=True)
+    x = torch.ones(1, 1, 2, 2)
+    for state in denoise(lambda x, t: Prediction(weight * x), SCHEDULE, x, [500, 0]):
+        assert not state.x.requires_grad
+        assert torch.is_grad_enabled()
+
+
+def test_seed_decides_the_walk(network: RandomNetwork) -> None:
+    x = torch.randn(2, 3, 16, 16, generator=seed(0))
+
+    def last(number: int) -> Images:
+        run = denoise(
+            Bound(network), SCHEDULE, x, TIMESTEPS, step=ddpm_step, generator=seed(number)
+        )
+        return list(run)[-1].x
+
+    assert last(3).equal(last(3))
+    assert not last(3).equal(last(4))
+
+
+def test_the_seed_draws_alike_for_every_step(network: RandomNetwork) -> None:
+    """A step that ignores the noise leaves the generator where one that uses it does."""
+    x = torch.zeros(1, 3, 8, 8)
+    ends = []
+    for step in (ddim_step, ddpm_step):
+        generator = seed(0)
+        list(denoise(Bound(network), SCHEDULE, x, [900, 300, 0], step=step, generator=generator))
+        ends.append(torch.randn(1, generator=generator))
+    assert ends[0].equal(ends[1])
+
+
+def test_noise_is_the_seeds_and_has_the_right_kind() -> None:
+    x = torch.zeros(2, 3, 4, 4, dtype=torch.float64)
+    expected = torch.randn(2, 3, 4, 4, generator=seed(5), dtype=torch.float64)
+    assert noise_like(x, seed(5)).equal(expected)
+
+
+def test_going_up_adds_noise_and_asks_nobody(network: RandomNetwork) -> None:
+    """On the way up and down again, as RePaint goes, only the way down costs calls."""
+    x = torch.randn(1, 3, 16, 16, generator=seed(0))
+    timesteps = [900, 600, 300, 600, 300, 0]
+    states = list(denoise(Bound(network), SCHEDULE, x, timesteps, generator=seed(1)))
+    assert [state.t for state in states] == [*timesteps, -1]
+    assert len(network.calls) == 5
+    up = states[2]
+    assert up.x0.equal(states[1].x0)
+    generator = seed(1)
+    for _ in range(2):
+        noise_like(x, generator)
+    kept = SCHEDULE.alpha_bar[600] / SCHEDULE.alpha_bar[300]
+    expected = kept.sqrt() * up.x + (1 - kept).sqrt() * noise_like(x, generator)
+    torch.testing.assert_close(states[3].x, expected)
+
+
+def test_resampling_keeps_the_known_distribution() -> None:
+    down = SCHEDULE.strided(stride=10, start=990)
+    middle = down.index(500)
+    timesteps = [*down[: middle + 1], *(down[middle - 20 : middle + 1] * 3), *down[middle + 1 :]]
+    x = torch.randn(1, 1, 128, 128, generator=seed(0), dtype=torch.float64)
+    run = denoise(gaussian, SCHEDULE, x, timesteps, step=ddpm_step, generator=seed(1))
+    *_, last = run
+    assert last.x.mean().item() == pytest.approx(MEAN, abs=0.01)
+    assert last.x.std().item() == pytest.approx(SPREAD, rel=0.08)
+
+
+@pytest.mark.parametrize("i_start", [0, 1, 10, 33])
+def test_sdedit_is_the_walk_from_a_noised_image(i_start: int, network: RandomNetwork) -> None:
+    x0 = torch.rand(2, 3, 16, 16, generator=seed(0)) * 2 - 1
+    edited = list(
+        sdedit(Bound(network), SCHEDULE, x0, TIMESTEPS, i_start=i_start, generator=seed(1))
+    )
+    assert [state.t for state in edited] == [*TIMESTEPS[i_start:], -1]
+    t = torch.full((2,), TIMESTEPS[i_start])
+    start = add_noise(SCHEDULE, x0, t, noise_like(x0, seed(1)))
+    assert edited[0].x.equal(start)
+    walk = list(denoise(Bound(network), SCHEDULE, start, TIMESTEPS[i_start:]))
+    assert edited[-1].x.equal(walk[-1].x)
+
+
+def test_sdedit_with_a_perfect_denoiser_gives_the_image_back() -> None:
+    x0 = torch.rand(2, 3, 8, 8, generator=seed(0), dtype=torch.float64) * 2 - 1
+
+    def perfect(x_t: Images, t: Times) -> Prediction:
+        alpha_bar = SCHEDULE.at(t)
+        return Prediction((x_t - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt())
+
+    *_, last = sdedit(perfect, SCHEDULE, x0, TIMESTEPS, i_start=5, generator=seed(1))
+    torch.testing.assert_close(last.x, x0, rtol=1e-6, atol=1e-6)
+
+
+def inpaint(network: RandomNetwork, x0: Images, mask: Images) -> list[State]:
+    constraint = keep_outside(SCHEDULE, x0, mask, generator=seed(1))
+    x = torch.randn(3, 3, 16, 16, generator=seed(2))
+    return list(denoise(Bound(network), SCHEDULE, x, TIMESTEPS, constraint=constraint))
+
+
+def test_inpainting_keeps_the_outside_exactly(network: RandomNetwork) -> None:
+    x0 = torch.rand(1, 3, 16, 16, generator=seed(0)) * 2 - 1
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., 4:10, 5:12] = 1
+    states = inpaint(network, x0, mask)
+    outside = (mask == 0).expand(3, 3, 16, 16)
+    assert states[-1].x[outside].equal(x0.expand(3, 3, 16, 16)[outside])
+    assert not torch.isclose(states[-1].x, x0)[~outside].any()
+
+
+def test_inpainting_noises_the_outside_to_every_level(network: RandomNetwork) -> None:
+    x0 = torch.full((1, 3, 16, 16), 0.5)
+    states = inpaint(network, x0, torch.zeros(1, 1, 16, 16))
+    noises = []
+    for state in states[:-1]:
+        alpha_bar = SCHEDULE.alpha_bar[state.t]
+        noises.append((state.x - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt())
+    noise = torch.stack(noises)
+    assert noise.mean().item() == pytest.approx(0, abs=0.01)
+    assert noise.std().item() == pytest.approx(1, abs=0.01)
+    assert len(noise.flatten(1).unique(dim=0)) == 34
+    assert not noise[:, 0].equal(noise[:, 1])
+
+
+def test_a_mask_of_ones_changes_nothing(network: RandomNetwork) -> None:
+    x0 = torch.rand(1, 3, 16, 16, generator=seed(0))
+    free = denoise(
+        Bound(network), SCHEDULE, torch.randn(3, 3, 16, 16, generator=seed(2)), TIMESTEPS
+    )
+    assert inpaint(network, x0, torch.ones(1, 1, 16, 16))[-1].x.equal(list(free)[-1].x)
+
+
+def test_bad_walks_are_refused_before_the_first_step(network: RandomNetwork) -> None:
+    x, denoiser = torch.zeros(1, 3, 8, 8), Bound(network)
+    for timesteps, message in (
+        ([], "at least one"),
+        ([1000, 0], "0 to 999, got 1000"),
+        ([5, -1], "0 to 999, got -1"),
+        ([5, 5, 0], "timestep 5 follows itself"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            denoise(denoiser, SCHEDULE, x, timesteps)
+    with pytest.raises(ValueError, match="index from 0 to 33, got 34"):
+        sdedit(denoiser, SCHEDULE, x, TIMESTEPS, i_start=34, generator=seed(0))
+    with pytest.raises(ValueError, match=r"mask must lie in \[0, 1\].*-1 to -1"):
+        keep_outside(SCHEDULE, x, torch.full((1, 1, 8, 8), -1.0), generator=seed(0))
+    with pytest.raises(ValueError, match="from timestep 300 to 600 adds noise: pass a generator"):
+        list(denoise(denoiser, SCHEDULE, x, [300, 600]))
+    with pytest.raises(ValueError, match="pass a generator"):
+        list(denoise(denoiser, SCHEDULE, x, [300, 0], step=ddpm_step))
+    assert network.calls == [1]
