@@ -178,7 +178,8 @@ class Wiener:
         """Filter noisy images of the reference's shape."""
         power = torch.fft.rfft2(self.reference).abs().square()
         gain = power / (power + self.reference[0, 0].numel() * self.noise**2)
-        return torch.fft.irfft2(gain * torch.fft.rfft2(x), s=x.shape[-2:])
+        filtered: Images = torch.fft.irfft2(gain * torch.fft.rfft2(x), s=x.shape[-2:])
+        return filtered
 
 
 def low_and_high(low_pass: Part) -> tuple[Part, Part]:

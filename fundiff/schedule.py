@@ -153,8 +153,8 @@ class NoiseSchedule:
             start: No timestep is above this; :math:`T - 1` by default.
 
         Returns:
-            The multiples of ``stride`` up to ``start``, in falling order: 990, 960, …, 0 for a
-            stride of 30 and 1000 steps.
+            The multiples of ``stride`` up to ``start``, in falling order, such as 990, 960, …, 0
+            for a stride of 30 and 1000 steps.
 
         Raises:
             ValueError: ``stride`` is below 1, or ``start`` isn't a timestep.
