@@ -1,0 +1,106 @@
+"""Where everything of a book lies, and what its table of contents lists."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from filelock import FileLock, Timeout
+from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+LOCK_SECONDS = 5.0
+
+
+class BookError(Exception):
+    """Something that the author of a chapter, or whoever builds the book, has to mend."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """A book and the package that its chapters import.
+
+    Attributes:
+        root: The folder of ``_config.yml`` and ``_toc.yml``; it also holds the package.
+        package: The package whose code, pictures and weights the chapters' outputs depend on.
+    """
+
+    root: Path
+    package: str = "fundiff"
+
+    @property
+    def build(self) -> Path:
+        """Everything that can be deleted at any time."""
+        return self.root / "_build"
+
+    @property
+    def cache(self) -> Path:
+        """The jupyter-cache of executed chapters."""
+        return self.build / "jupyter_cache"
+
+    @property
+    def exports(self) -> Path:
+        """The committed results: one executed notebook a chapter."""
+        return self.root / "book" / "_executed"
+
+    @property
+    def docnames(self) -> list[str]:
+        """Every page of the table of contents, as Sphinx names it.
+
+        Raises:
+            BookError: If ``_toc.yml`` is missing or malformed.
+        """
+        toc = self.root / "_toc.yml"
+        try:
+            return list(parse_toc_yaml(toc))
+        except (OSError, MalformedError) as error:
+            raise BookError(f"{toc} should be a table of contents: {error}") from error
+
+    @property
+    def syntax(self) -> frozenset[str]:
+        """The MyST extensions that ``_config.yml`` switches on."""
+        path = self.root / "_config.yml"
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise BookError(f"{path} should be the book's configuration: {error}") from error
+        return frozenset(config.get("parse", {}).get("myst_enable_extensions", ()))
+
+    def name(self, docname: str) -> str:
+        """A page's short name: ``book/part-a/forward`` is ``part-a/forward``."""
+        return docname.removeprefix("book/")
+
+    def source(self, docname: str) -> Path:
+        """The file that a page is written in.
+
+        Raises:
+            BookError: If there is none.
+        """
+        path = self.root / (docname if docname.endswith(".md") else f"{docname}.md")
+        if not path.is_file():
+            raise BookError(f"_toc.yml lists {docname}, but there is no {path}")
+        return path
+
+    def export(self, docname: str) -> Path:
+        """Where a chapter's committed result lies."""
+        return self.exports / f"{self.name(docname)}.ipynb"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the book's build folder alone.
+
+        Raises:
+            BookError: If another build holds it.
+        """
+        self.build.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.build / "lock")
+        try:
+            lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout as error:
+            raise BookError(
+                f"another build is at work in {self.build}: wait until it has ended, then try again"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()

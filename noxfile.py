@@ -1,0 +1,70 @@
+"""Everything the project does: `nox -l` lists the sessions, `nox -s book` builds the book."""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+LOCK = "book/constraints.txt"
+GROUPS = ("test", "lint", "types", "book")
+# Without bytecode, a build takes twice as long.
+ENV = {"PYTHONDONTWRITEBYTECODE": None}
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package and dependency groups, at the locked versions."""
+    packages = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("-c", LOCK, "-e", ".", *packages)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style: `nox -s lint -- --fix` mends what it can."""
+    session.install("-c", LOCK, *nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    install(session, "test", "types", "book")
+    session.run("mypy", *session.posargs, env=ENV)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests: `nox -s tests -- -m slow` runs the slow ones."""
+    install(session, "test", "book")
+    session.run("pytest", *session.posargs, env=ENV)
+
+
+@nox.session
+def book(session: nox.Session) -> None:
+    """Build the book, executing what has changed: `-- --fresh` executes everything."""
+    install(session, "book")
+    session.run("python", "book/_ext/build.py", *session.posargs, env=ENV)
+
+
+@nox.session(venv_backend="none")
+def serve(session: nox.Session) -> None:
+    """Serve the built book on this machine: `nox -s serve -- 8001` picks the port."""
+    site = Path("_build", "html")
+    command = ["python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(site)]
+    session.run(*command, *session.posargs, external=True)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write the versions that everything is tested with, anew."""
+    session.install("uv")
+    groups = [word for group in GROUPS for word in ("--group", group)]
+    options = ["--universal", "--python-version", "3.11", "--no-header", "--no-annotate"]
+    options += ["--no-emit-index-url", "--upgrade", "--output-file", LOCK]
+    session.run("uv", "pip", "compile", "pyproject.toml", *groups, *options, *session.posargs)
