@@ -1,0 +1,35 @@
+"""The README does what it says."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_ten_lines_draw_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (figure,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    drawn, shown = (
+        np.asarray(Image.open(path).convert("RGBA"), dtype=float)
+        for path in ("forward.png", ROOT / figure)
+    )
+    assert drawn.shape == shown.shape
+    assert abs(drawn - shown).mean() < 1
+
+
+def test_every_module_has_its_sentence() -> None:
+    named = re.findall(r"^\* `([\w.]+)`: ", README, re.MULTILINE)
+    modules = {path.stem for path in (ROOT / "fundiff").glob("*.py")} - {"__init__"}
+    assert set(named) == modules
+
+
+def test_links_inside_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
