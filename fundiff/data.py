@@ -22,6 +22,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from fundiff.files import write
 from fundiff.types import Images
 
 Mask = Float[Tensor, "1 1 height width"]
@@ -159,16 +160,9 @@ def save_picture(images: Float[Tensor, "1 3 height width"], path: str | os.PathL
         ValueError: A value isn't finite.
         OSError: The file can't be written.
     """
-    pixels = to_uint8(images)[0].cpu().numpy()
-    partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            Image.fromarray(pixels).save(file, format="PNG")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    png = io.BytesIO()
+    Image.fromarray(to_uint8(images)[0].cpu().numpy()).save(png, format="PNG")
+    write(path, png.getvalue())
 
 
 def _records() -> dict[str, dict[str, Any]]:

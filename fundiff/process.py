@@ -152,6 +152,54 @@ def predict_eps(schedule: NoiseSchedule, x_t: Images, t: Times, x0: Images) -> I
     return (x_t - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
 
 
+def velocity(schedule: NoiseSchedule, x0: Images, t: Times, eps: Images) -> Images:
+    r"""Mix clean images and noise into what a velocity network predicts.
+
+    .. math:: v_t = \sqrt{\bar\alpha_t}\, \epsilon - \sqrt{1 - \bar\alpha_t}\, x_0
+
+    Args:
+        schedule: The noise levels.
+        x0: Clean images.
+        t: The timestep of each.
+        eps: Standard Gaussian noise of the same shape.
+
+    Returns:
+        The velocity, of variance 1 at every timestep if the images have it.
+
+    Raises:
+        ValueError: A timestep isn't in the schedule.
+
+    Source:
+        Salimans and Ho 2022, *Progressive distillation*, appendix D.
+    """
+    alpha_bar = schedule.at(t)
+    return alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
+
+
+def eps_of_velocity(schedule: NoiseSchedule, x_t: Images, t: Times, v: Images) -> Images:
+    r"""Find the noise in noisy images from their velocity.
+
+    .. math:: \epsilon = \sqrt{\bar\alpha_t}\, v_t + \sqrt{1 - \bar\alpha_t}\, x_t
+
+    Args:
+        schedule: The noise levels.
+        x_t: Noisy images.
+        t: The timestep of each.
+        v: Their velocity, as estimated.
+
+    Returns:
+        The noise.
+
+    Raises:
+        ValueError: A timestep isn't in the schedule.
+
+    Source:
+        Salimans and Ho 2022, *Progressive distillation*, appendix D.
+    """
+    alpha_bar = schedule.at(t)
+    return alpha_bar.sqrt() * v + (1 - alpha_bar).sqrt() * x_t
+
+
 def ddim_step(
     schedule: NoiseSchedule,
     x_t: Images,

@@ -11,8 +11,10 @@ from fundiff.process import (
     add_noise,
     ddim_step,
     ddpm_step,
+    eps_of_velocity,
     predict_eps,
     predict_x0,
+    velocity,
 )
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Images, Prediction
@@ -44,6 +46,17 @@ def test_prediction_inverts_the_noise(t: list[int]) -> None:
     x_t = add_noise(DOUBLE, x0, times(*t), eps)
     torch.testing.assert_close(predict_x0(DOUBLE, x_t, times(*t), eps), x0)
     torch.testing.assert_close(predict_eps(DOUBLE, x_t, times(*t), x0), eps, rtol=1e-6, atol=1e-9)
+
+
+def test_velocity_is_diffusers_and_gives_the_noise_back(images: Callable[..., Images]) -> None:
+    x0, eps = images(4, 3, 8, 8, dtype=torch.float64), images(4, 3, 8, 8, dtype=torch.float64)
+    t = times(0, 250, 500, 999)
+    scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
+    scheduler.alphas_cumprod = DOUBLE.alpha_bar
+    v = velocity(DOUBLE, x0, t, eps)
+    torch.testing.assert_close(v, scheduler.get_velocity(x0, eps, t))
+    x_t = add_noise(DOUBLE, x0, t, eps)
+    torch.testing.assert_close(eps_of_velocity(DOUBLE, x_t, t, v), eps)
 
 
 def test_a_clean_image_has_no_noise_to_find(images: Callable[..., Images]) -> None:
