@@ -1,0 +1,135 @@
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fundiff.files import sha256
+from fundiff.pretrained import Card, WeightsError, load_weights, save, shipped, verify, weights
+
+BLANK = Card(
+    recipe="small",
+    preset="cpu",
+    title="a small network",
+    parameters=10,
+    plan={"steps": 3},
+    data={"what": "stripes", "sha256": "0" * 64},
+    code="abc",
+    started_from=None,
+    steps=3,
+    pictures=24,
+    seconds=1.5,
+    device="CPU",
+    versions={"torch": "2"},
+    date="2026-01-02",
+    losses=[1.0, 0.5],
+    notes={"preview": True},
+    files={},
+)
+
+
+def network(seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    contents = {"model.safetensors": weights(network()), "samples/step-3.png": b"png"}
+    save(tmp_path / "small", contents, BLANK)
+    return tmp_path / "small"
+
+
+def test_weights_come_back_in_half_precision(folder: Path) -> None:
+    other = network(1)
+    card = load_weights(other, folder)
+    assert card == replace(BLANK, files=card.files)
+    for (name, value), found in zip(
+        network().state_dict().items(), other.state_dict().values(), strict=True
+    ):
+        assert found.dtype == value.dtype, name
+        torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-4)
+
+
+def test_card_has_the_digest_of_every_file(folder: Path) -> None:
+    card = verify(folder)
+    assert set(card.files) == {"model.safetensors", "samples/step-3.png"}
+    assert all(sha256(folder / name) == digest for name, digest in card.files.items())
+
+
+def test_saving_replaces_the_folder_whole(folder: Path) -> None:
+    save(folder, {"other.safetensors": b"new"}, replace(BLANK, recipe="other"))
+    assert verify(folder).recipe == "other"
+    assert [path.name for path in folder.parent.iterdir()] == ["small"]
+
+
+def test_saving_that_fails_leaves_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = verify(folder)
+
+    def fail(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fundiff.pretrained.write", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save(folder, {"new.safetensors": b"new"}, BLANK)
+    assert verify(folder) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["small"]
+
+
+def edit_card(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
+    values = json.loads((folder / "card.json").read_text())
+    change(values)
+    (folder / "card.json").write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "model.safetensors").write_bytes(b"x"), "model.safetensors isn't the file"),
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (lambda f: (f / "extra.txt").write_text(""), "extra.txt isn't known"),
+        (lambda f: (f / "extra.pt").write_text(""), "extra.pt is a pickle"),
+        (lambda f: (f / "samples" / "a.BIN").write_text(""), "a.BIN is a pickle"),
+        (lambda f: (f / "link").symlink_to("card.json"), "link isn't known"),
+        (lambda f: (f / "card.json").unlink(), r"with a card\.json"),
+        (lambda f: (f / "card.json").write_text("["), r"with a card\.json"),
+        (lambda f: edit_card(f, lambda c: c.pop("seconds")), "fields differ in seconds"),
+        (lambda f: edit_card(f, lambda c: c.update(more=1)), "fields differ in more"),
+        (lambda f: edit_card(f, lambda c: c.update(files={"../a": ""})), "isn't known"),
+    ],
+)
+def test_what_is_not_as_the_card_says_is_refused(
+    damage: Callable[[Path], object], message: str, folder: Path
+) -> None:
+    damage(folder)
+    with pytest.raises(WeightsError, match=message):
+        verify(folder)
+    with pytest.raises(WeightsError, match=message):
+        load_weights(network(), folder)
+
+
+def test_weights_that_do_not_fit_are_refused(folder: Path) -> None:
+    with pytest.raises(WeightsError, match=r"doesn't fit the network, in 2 places such as 2\.bias"):
+        load_weights(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 3)), folder)
+    with pytest.raises(WeightsError, match=r"has no other\.safetensors, only model"):
+        load_weights(network(), folder, "other.safetensors")
+
+
+@pytest.mark.parametrize("name", ["a.pt", "../a.safetensors", "/a.safetensors", "card.json", ""])
+def test_bad_names_are_not_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError):
+        save(tmp_path / "new", {name: b""}, BLANK)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_weights_are_said() -> None:
+    with pytest.raises(WeightsError, match="no weights called nothing came with fundiff"):
+        shipped("nothing")
+
+
+def test_card_round_trips_through_json() -> None:
+    assert Card(**json.loads(json.dumps(asdict(BLANK)))) == BLANK
