@@ -7,14 +7,22 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fundiff"
 FLOORS = (
-    ("types",),
-    ("schedule", "filters", "views", "nn.blocks"),
+    ("types", "files"),
+    ("schedule", "filters", "views", "draws", "checkpoints", "nn.blocks"),
     ("process", "nn.unet"),
     ("guidance", "training"),
     ("sampling",),
-    ("data", "emoji", "pretrained"),
+    ("data", "pretrained", "emoji.sources", "emoji.canvas"),
+    ("emoji.packages", "emoji.ink", "emoji.looks", "emoji.shapes"),
+    ("emoji.concepts", "emoji.backdrops", "emoji.portraits", "emoji.nature"),
+    ("emoji.rasters", "emoji.captions", "emoji.styles", "emoji.landscapes", "emoji.coast"),
+    ("emoji.sprites", "emoji.scenes"),
+    ("emoji.campfire",),
+    ("emoji.themes",),
+    ("emoji.dataset",),
     ("text_to_image", "metrics", "figures"),
-    ("recipes", "__main__"),
+    ("recipes",),
+    ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 HEAVY = {
