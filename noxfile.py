@@ -12,7 +12,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCK = "book/constraints.txt"
-GROUPS = ("test", "lint", "types", "book")
+GROUPS = ("test", "train", "lint", "types", "book")
 # Without bytecode, a build takes twice as long.
 ENV = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -41,7 +41,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests: `nox -s tests -- -m slow` runs the slow ones."""
-    install(session, "test", "book")
+    install(session, "test", "book", "train")
     session.run("pytest", *session.posargs, env=ENV)
 
 
@@ -50,6 +50,16 @@ def book(session: nox.Session) -> None:
     """Build the book, executing what has changed: `-- --fresh` executes everything."""
     install(session, "book")
     session.run("python", "book/_ext/build.py", *session.posargs, env=ENV)
+
+
+@nox.session
+def train(session: nox.Session) -> None:
+    """Train every model whose shipped weights are old: `-- --preset full` on a GPU."""
+    install(session, "train")
+    session.run("python", "-m", "fundiff", "emoji")
+    out = "fundiff/weights/text-to-image"
+    command = ["train", "text-to-image", "--if-stale", "--out", out, *session.posargs]
+    session.run("python", "-m", "fundiff", *command, env=ENV)
 
 
 @nox.session(venv_backend="none")

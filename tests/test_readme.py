@@ -27,6 +27,7 @@ def test_ten_lines_draw_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_every_module_has_its_sentence() -> None:
     named = re.findall(r"^\* `([\w.]+)`: ", README, re.MULTILINE)
     modules = {path.stem for path in (ROOT / "fundiff").glob("*.py")} - {"__init__"}
+    modules |= {path.parent.name for path in (ROOT / "fundiff").glob("*/__init__.py")}
     assert set(named) == modules
 
 
