@@ -9,8 +9,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fundiff.checkpoints import RunError
-from fundiff.emoji.sources import SourceError
 from fundiff.emoji.rasters import SpriteError
+from fundiff.emoji.sources import SourceError
 from fundiff.emoji.sprites import build
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import TEXT_TO_IMAGE, is_stale, run_text_to_image

@@ -26,7 +26,7 @@ from fundiff.files import write
 from fundiff.types import Images
 
 Mask = Float[Tensor, "1 1 height width"]
-"""One mask, ``(1, 1, height, width)``: 1 where to repaint, 0 where to keep."""
+"""One mask, ``(1, 1, height, width)``, 1 where to repaint, 0 where to keep."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """The file formats that are read."""

@@ -5,6 +5,7 @@ made once and kept; its run is kept in slices that survive being stopped; its re
 weights with a card (see :mod:`fundiff.pretrained`).
 """
 
+import ast
 import io
 import json
 import math
@@ -68,7 +69,7 @@ PROMPTS = (
     "a winking face",
     "a dog and a house",
 )
-"""The prompts of the uncurated grid: the write-up's, and some of the wide world."""
+"""The prompts of the uncurated grid, the write-up's and some of the wide world."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _paint(task: tuple[Path, int, int, int]) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def module_digest(*names: str) -> str:
-    """Return a digest of the code of some modules of the library, packages included.
+    """Return a digest of the code of some modules, without docstrings and comments.
 
     Args:
         names: Their names below ``fundiff``.
@@ -202,7 +203,25 @@ def module_digest(*names: str) -> str:
         for name in names
         for path in sorted([*root.glob(f"{name}.py"), *root.glob(f"{name}/*.py")])
     ]
-    return digest_of("".join(sha256(path) for path in paths).encode()).hexdigest()[:16]
+    code = "".join(_without_docstrings(path.read_text(encoding="utf-8")) for path in paths)
+    return digest_of(code.encode()).hexdigest()[:16]
+
+
+def _without_docstrings(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        for name, value in ast.iter_fields(node):
+            if name == "body" and isinstance(value, list):
+                node.body = [item for item in value if not _is_string(item)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_string(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def sample_grid(

@@ -126,3 +126,12 @@ def test_presets_keep_their_bounds() -> None:
     for preset in recipes.TEXT_TO_IMAGE.values():
         unet = new_unet(preset.channels, layers=preset.layers, attend=preset.attend)
         assert sum(weight.numel() for weight in unet.parameters()) <= 28_000_000
+
+
+def test_docstrings_and_comments_make_no_weights_stale() -> None:
+    plain = "def f(x):\n    return x\n"
+    told = '"""Module."""\n\n\ndef f(x):\n    """Say."""\n    # why\n    return x\n'
+    other = "def f(x):\n    return x + 1\n"
+    digests = [recipes._without_docstrings(source) for source in (plain, told, other)]
+    assert digests[0] == digests[1] != digests[2]
+    assert recipes.module_digest("emoji", "draws") != recipes.module_digest("emoji")

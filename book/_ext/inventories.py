@@ -53,6 +53,7 @@ SITES = {
         exception ValueError library/exceptions.html#
         class argparse.ArgumentParser library/argparse.html#
         class argparse.Namespace library/argparse.html#
+        class collections.abc.Generator library/collections.abc.html#
         class collections.abc.Callable library/collections.abc.html#
         class collections.abc.Iterable library/collections.abc.html#
         class collections.abc.Iterator library/collections.abc.html#

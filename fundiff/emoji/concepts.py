@@ -8,16 +8,16 @@ from pathlib import Path
 from fundiff.emoji.packages import read_json
 
 LEFT_OUT = frozenset({2, 9})
-"""Groups that are left out: components (skin tones, hair) and flags."""
+"""Groups that are left out, components (skin tones, hair) and flags."""
 
 LETTERS = frozenset({94, 95})
-"""Subgroups that are left out: key caps and letters in squares."""
+"""Subgroups that are left out, key caps and letters in squares."""
 
 SKINS = frozenset({"1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"})
-"""The code points of the skin tones: what has one is left out, what has none is kept."""
+"""The code points of the skin tones; what has one is left out, what has none is kept."""
 
 FACING_RIGHT = "-200d-27a1"
-"""How the code of a variant ends that only looks the other way: left out."""
+"""How the code of a variant ends that only looks the other way, and is left out."""
 
 ALSO = {
     "1f474": ("gpa",),
@@ -59,7 +59,7 @@ class Concept:
 
 
 def bare(code: str) -> str:
-    """Return a sequence of code points in the form of :attr:`Concept.code`."""
+    """Return a sequence of code points in the form of ``Concept.code``."""
     parts = re.split(r"[-_ ]", code.lower())
     return "-".join(part.removeprefix("u+") for part in parts if part != "fe0f")
 

@@ -27,13 +27,13 @@ OFTEN = 2.5
 """How often a familiar concept is drawn, others being drawn at 1."""
 
 RARE = {8: 0.3, 0: 0.7}
-"""How often a concept of these groups is drawn, others being drawn at 1: symbols, faces."""
+"""How often a concept of the groups symbols and faces is drawn, where others are drawn at 1."""
 
 FAINT, TRIES = 0.3, 4
 """The contrast under which another backdrop is tried, and how many are, at most."""
 
 ALIKE = frozenset({30, 58})
-"""Subgroups whose members look alike, families and clock faces: drawn a tenth as often."""
+"""Families and clock faces, subgroups whose members look alike, drawn a tenth as often."""
 
 
 class Example(NamedTuple):

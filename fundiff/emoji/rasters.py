@@ -18,7 +18,7 @@ SIDE = 64
 """The side of a sprite in pixels."""
 
 ODD = frozenset({("emojione", "1f480"), ("noto-v1", "1f480")})
-"""Pictures that are left out, by set and code: skulls whose eyes shine."""
+"""Skulls whose eyes shine, by set and code; they are left out."""
 
 _INSIDE = 60
 

@@ -16,7 +16,7 @@ class Kind(Enum):
     """What a package holds."""
 
     ICONS = "icons"
-    """Drawings: the SVG icons of an Iconify set, in ``icons.json``."""
+    """Drawings, the SVG icons of an Iconify set, in ``icons.json``."""
     STENCILS = "stencils"
     """Icons in one colour, as :attr:`ICONS`."""
     RENDERS = "renders"
@@ -180,4 +180,4 @@ UNSEEN = Source(
     "https://github.com/hfg-gmuend/openmoji",
     evaluation=True,
 )
-"""A hand that the model never sees: for evaluation only, as its licence asks to share alike."""
+"""A hand that the model never sees, for evaluation only; its licence asks to share alike."""
