@@ -34,14 +34,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types."""
-    install(session, "test", "types", "book")
+    install(session, "test", "train", "types", "book")
     session.run("mypy", *session.posargs, env=ENV)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests: `nox -s tests -- -m slow` runs the slow ones."""
-    install(session, "test", "book", "train")
+    install(session, "test", "train", "book")
     session.run("pytest", *session.posargs, env=ENV)
 
 

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     training.add_argument("--if-stale", action="store_true", help="only if the weights are old")
     training.add_argument("--init", type=Path, help="a folder of weights to start from")
+    training.add_argument("--compile", action="store_true", help="compile the network")
     training.add_argument("--data", type=Path, default=EMOJI, help="the training set")
     training.add_argument("--runs", type=Path, default=Path("_build") / "runs")
     training.add_argument("--out", type=Path, help="the folder of weights to write")
@@ -80,6 +81,7 @@ def _train(options: argparse.Namespace) -> None:
             out,
             seconds=60 * options.minutes,
             init=options.init,
+            compiled=options.compile,
             say=say,
         )
     print(f"{card.steps} of {steps} steps made")

@@ -5,34 +5,27 @@ made once and kept; its run is kept in slices that survive being stopped; its re
 weights with a card (see :mod:`fundiff.pretrained`).
 """
 
-import ast
 import io
 import json
 import math
-import os
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from hashlib import sha256 as digest_of
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from fundiff.emoji.dataset import EmojiPictures
+from fundiff.captioned import captioned, module_digest
 from fundiff.figures import image_grid
 from fundiff.files import sha256, write
 from fundiff.guidance import Bound, guided
 from fundiff.pretrained import Card, WeightsError, save, verify
 from fundiff.sampling import denoise, noise_like
 from fundiff.text_to_image import (
-    Captioned,
     FoldedNetwork,
     TextEncoder,
     TextToImageTask,
@@ -139,91 +132,6 @@ TEXT_TO_IMAGE = {
 _CODE = ("emoji", "text_to_image", "training", "draws", "process", "schedule")
 
 
-def captioned(
-    folder: Path, pictures: int, *, seed: int = 0, workers: int | None = None
-) -> Captioned:
-    """Make pictures and encoded captions to train on, or read them if they were made before.
-
-    Args:
-        folder: Where :func:`fundiff.emoji.sprites.build` wrote the sprites; the result is kept
-            there.
-        pictures: How many pictures.
-        seed: Which pictures.
-        workers: How many processes paint; one a core by default.
-
-    Returns:
-        The data, on the CPU.
-
-    Raises:
-        SpriteError: The sprites are missing or damaged.
-        EncoderError: The text encoder is missing.
-    """
-    source = EmojiPictures(folder, seed=seed)
-    code = module_digest("emoji")
-    name = digest_of(f"{source.digest} {seed} {pictures} {code}".encode()).hexdigest()[:16]
-    path = folder / f"captioned-{name}.safetensors"
-    if not path.is_file():
-        tasks = [
-            (folder, seed, start, min(start + 500, pictures)) for start in range(0, pictures, 500)
-        ]
-        with get_context("spawn").Pool(workers or os.cpu_count()) as pool:
-            painted = list(tqdm(pool.imap(_paint, tasks), "painting", len(tasks), disable=None))
-        words = [caption for _, captions in painted for caption in captions]
-        unique = {caption: row for row, caption in enumerate(dict.fromkeys(["", *words]))}
-        encoder = TextEncoder("cuda" if torch.cuda.is_available() else "cpu")
-        batches = [list(unique)[start : start + 256] for start in range(0, len(unique), 256)]
-        rows = [encoder(batch).half().cpu() for batch in tqdm(batches, "encoding", disable=None)]
-        tensors = {
-            "pictures": torch.cat([batch for batch, _ in painted]),
-            "captions": torch.tensor([unique[caption] for caption in words]),
-            "embeddings": torch.cat(rows),
-        }
-        write(path, safetensors.torch.save(tensors))
-    return Captioned(**safetensors.torch.load_file(path), digest=name)
-
-
-def _paint(task: tuple[Path, int, int, int]) -> tuple[Tensor, tuple[str, ...]]:
-    folder, seed, start, stop = task
-    torch.set_num_threads(1)
-    return EmojiPictures(folder, seed=seed).batch(range(start, stop))
-
-
-def module_digest(*names: str) -> str:
-    """Return a digest of the code of some modules, without docstrings and comments.
-
-    Args:
-        names: Their names below ``fundiff``.
-
-    Returns:
-        Sixteen hexadecimal digits.
-    """
-    root = Path(__file__).parent
-    paths = [
-        path
-        for name in names
-        for path in sorted([*root.glob(f"{name}.py"), *root.glob(f"{name}/*.py")])
-    ]
-    code = "".join(_without_docstrings(path.read_text(encoding="utf-8")) for path in paths)
-    return digest_of(code.encode()).hexdigest()[:16]
-
-
-def _without_docstrings(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        for name, value in ast.iter_fields(node):
-            if name == "body" and isinstance(value, list):
-                node.body = [item for item in value if not _is_string(item)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
-
-
-def _is_string(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
 def sample_grid(
     network: FoldedNetwork, embeddings: Tensor, *, seeds: int = 4, scale: float = 4.0
 ) -> Images:
@@ -257,6 +165,7 @@ def run_text_to_image(
     *,
     seconds: float = math.inf,
     init: Path | None = None,
+    compiled: bool = False,
     say: Callable[[Report], object] = lambda report: None,
 ) -> Card:
     """Train the bundled model, or go on training it, and write what is reached.
@@ -268,6 +177,7 @@ def run_text_to_image(
         out: The folder of weights to write.
         seconds: Stop after about so long; call again to go on.
         init: A folder of weights to start from, with a new optimiser and a new warm-up.
+        compiled: Compile the network, which pays on a GPU.
         say: Is told every report.
 
     Returns:
@@ -283,7 +193,8 @@ def run_text_to_image(
             f"text-to-image has the presets {', '.join(TEXT_TO_IMAGE)}, not {preset!r}"
         )
     chosen = TEXT_TO_IMAGE[preset]
-    pictures = captioned(data, chosen.pictures)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pictures = captioned(data, chosen.pictures).to(device)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.plan.seed)
         unet = new_unet(
@@ -297,7 +208,7 @@ def run_text_to_image(
     shape = {"channels": chosen.channels, "layers": chosen.layers, "attend": chosen.attend}
     task = TextToImageTask(unet, pictures, {**shape, "started_from": started_from})
     start = time.monotonic()
-    for report in train(task, chosen.plan, runs, seconds=seconds):
+    for report in train(task, chosen.plan, runs, seconds=seconds, compiled=compiled):
         say(report)
     spent = _spent(runs, time.monotonic() - start)
     network = report.network.float().cpu().eval()

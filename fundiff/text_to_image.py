@@ -233,6 +233,15 @@ class Captioned:
     embeddings: Embeddings
     digest: str
 
+    def to(self, device: torch.device | str) -> "Captioned":
+        """Return the same data on another device."""
+        return Captioned(
+            self.pictures.to(device),
+            self.captions.to(device),
+            self.embeddings.to(device),
+            self.digest,
+        )
+
 
 class TextToImageTask:
     """Predict the velocity of noised pictures from their captions.

@@ -21,6 +21,7 @@ FLOORS = (
     ("emoji.themes",),
     ("emoji.dataset",),
     ("text_to_image", "metrics", "figures"),
+    ("captioned",),
     ("recipes",),
     ("__main__",),
 )

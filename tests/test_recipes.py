@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_emoji import packages
 
-from fundiff import recipes
+from fundiff import captioned, recipes
 from fundiff.__main__ import main
 from fundiff.emoji.sprites import build
 from fundiff.pretrained import Card, WeightsError, verify
@@ -44,12 +44,13 @@ def train(data: Path, folder: Path, *words: str) -> int:
     return main(["train", "text-to-image", *options, *words])
 
 
+@pytest.mark.slow
 def test_data_is_made_once_and_the_same_again(data: Path, tmp_path: Path) -> None:
-    first = recipes.captioned(data, 6, workers=1)
+    first = captioned.captioned(data, 6, workers=1)
     (path,) = data.glob("captioned-*.safetensors")
     before = path.read_bytes()
     path.unlink()
-    again = recipes.captioned(data, 6, workers=2)
+    again = captioned.captioned(data, 6, workers=2)
     assert path.read_bytes() == before
     assert again.digest == first.digest
     assert first.pictures.shape == (6, 3, 64, 64)
@@ -57,6 +58,7 @@ def test_data_is_made_once_and_the_same_again(data: Path, tmp_path: Path) -> Non
     assert first.captions.max() < len(first.embeddings)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_recipe_ends_in_weights_with_their_card(data: Path, tmp_path: Path) -> None:
     assert train(data, tmp_path) == 0
@@ -74,6 +76,7 @@ def test_a_recipe_ends_in_weights_with_their_card(data: Path, tmp_path: Path) ->
     assert card.parameters == sum(w.numel() for w in read_unet(tmp_path / "out").parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_slices_and_a_start_from_weights(data: Path, tmp_path: Path) -> None:
     assert train(data, tmp_path, "--minutes", "0") == 0
@@ -90,6 +93,7 @@ def test_slices_and_a_start_from_weights(data: Path, tmp_path: Path) -> None:
     assert len(started) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_starting_from_weights_starts_from_them(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +108,7 @@ def test_starting_from_weights_starts_from_them(
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_errors_are_said_in_a_line(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -132,6 +137,6 @@ def test_docstrings_and_comments_make_no_weights_stale() -> None:
     plain = "def f(x):\n    return x\n"
     told = '"""Module."""\n\n\ndef f(x):\n    """Say."""\n    # why\n    return x\n'
     other = "def f(x):\n    return x + 1\n"
-    digests = [recipes._without_docstrings(source) for source in (plain, told, other)]
+    digests = [captioned._without_docstrings(source) for source in (plain, told, other)]
     assert digests[0] == digests[1] != digests[2]
-    assert recipes.module_digest("emoji", "draws") != recipes.module_digest("emoji")
+    assert captioned.module_digest("emoji", "draws") != captioned.module_digest("emoji")
