@@ -1,9 +1,7 @@
 """Executed notebooks: a jupyter-cache that recovers, and the committed exports."""
 
-import os
 import shutil
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import nbformat
@@ -12,6 +10,7 @@ from jupyter_cache.base import CacheBundleIn
 from nbformat import NotebookNode
 from sqlalchemy.exc import SQLAlchemyError
 
+from fundiff.files import write
 from layout import Book
 
 
@@ -70,19 +69,14 @@ def write_export(path: Path, notebook: NotebookNode) -> None:
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    write(path, content)
 
 
 def prune_exports(book: Book, kept: set[Path]) -> None:
     """Remove the exports of chapters that the table of contents no longer lists."""
     for path in set(book.exports.rglob("*.ipynb")) - kept:
         path.unlink()
-    for path in book.exports.rglob("*.tmp"):
+    for path in book.exports.rglob("*.partial"):
         path.unlink()
     folders = [path for path in book.exports.rglob("*") if path.is_dir()]
     for folder in sorted(folders, reverse=True):
