@@ -39,7 +39,7 @@ class Checkpoints:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder alone.
+        """Hold the folder alone, and clear away what a kill in the middle of a write left there.
 
         Raises:
             RunError: Another process holds it.
@@ -53,6 +53,8 @@ class Checkpoints:
                 f"another process trains in {self.folder}: wait for it, or give another folder"
             ) from error
         try:
+            for left in self.folder.glob(".step-*.partial"):
+                left.unlink()
             yield
         finally:
             lock.release()

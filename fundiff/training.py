@@ -9,6 +9,7 @@ that a step depends on is in its number, the plan and the last state on disk.
 import math
 import time
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
@@ -177,10 +178,7 @@ def train(
         )
     identity = {**asdict(plan), "task": task.identity()}
     checkpoints = Checkpoints(folder, identity)
-    if not where.is_main_process:
-        yield from _steps(task, plan, checkpoints, where, seconds, compiled)
-        return
-    with checkpoints.locked():
+    with checkpoints.locked() if where.is_main_process else nullcontext():
         yield from _steps(task, plan, checkpoints, where, seconds, compiled)
 
 

@@ -193,6 +193,12 @@ def test_a_damaged_state_gives_way_to_the_one_before(damage: str, tmp_path: Path
     assert_same(state(tmp_path, 12), whole)
 
 
+def test_what_a_kill_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / ".step-00000004.safetensors.abc.partial").write_bytes(b"half")
+    run(tmp_path)
+    assert not list(tmp_path.glob(".step-*"))
+
+
 def test_nothing_whole_is_said(tmp_path: Path) -> None:
     run(tmp_path)
     for path in tmp_path.glob("*.safetensors"):
