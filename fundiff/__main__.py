@@ -14,7 +14,7 @@ from fundiff.emoji.sources import SourceError
 from fundiff.emoji.sprites import build
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import TEXT_TO_IMAGE, is_stale, run_text_to_image
-from fundiff.text_to_image import EncoderError
+from fundiff.text_encoder import EncoderError
 from fundiff.training import Report
 
 EMOJI = Path("_build") / "emoji"

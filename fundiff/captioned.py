@@ -1,68 +1,106 @@
-"""The bundled model's training data, painted and encoded once and then kept."""
+"""The bundled model's training data, painted and encoded when it is first needed."""
 
 import ast
-import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
-import safetensors.torch
 import torch
+from jaxtyping import Int, UInt8
 from torch import Tensor
-from tqdm import tqdm
 
 from fundiff.emoji.dataset import EmojiPictures
-from fundiff.files import write
-from fundiff.text_to_image import Captioned, TextEncoder
+from fundiff.text_encoder import Embeddings, TextEncoder, TokenEmbeddings, padded
+
+_PAINTERS_SHARE = 32
 
 
-def captioned(
-    folder: Path, pictures: int, *, seed: int = 0, workers: int | None = None
-) -> Captioned:
-    """Make pictures and encoded captions to train on, or read them if they were made before.
+class PaintedPictures:
+    """Pictures that are painted, and captions that are encoded, when they are first asked for.
+
+    What was made is kept on the device: 12 kB a picture and about as much for its caption.
 
     Args:
-        folder: Where :func:`fundiff.emoji.sprites.build` wrote the sprites; the result is kept
-            there.
-        pictures: How many pictures.
+        folder: Where :func:`fundiff.emoji.sprites.build` wrote the sprites.
+        pictures: How many pictures there are.
         seed: Which pictures.
-        workers: How many processes paint; one a core by default.
+        device: Where they are kept.
+        painters: How many processes paint; with 0 this one does.
 
-    Returns:
-        The data, on the CPU.
+    Attributes:
+        digest: The digest of the sprites, of the code that paints, and of the numbers above.
+        uncond: The embedding of "".
 
     Raises:
         SpriteError: The sprites are missing or damaged.
         EncoderError: The text encoder is missing.
     """
-    source = EmojiPictures(folder, seed=seed)
-    code = module_digest("emoji")
-    name = sha256(f"{source.digest} {seed} {pictures} {code}".encode()).hexdigest()[:16]
-    path = folder / f"captioned-{name}.safetensors"
-    if not path.is_file():
-        tasks = [
-            (folder, seed, start, min(start + 500, pictures)) for start in range(0, pictures, 500)
+
+    def __init__(
+        self,
+        folder: Path,
+        pictures: int,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        painters: int = 0,
+    ) -> None:
+        self._source = EmojiPictures(folder, seed=seed)
+        named = f"{self._source.digest} {seed} {pictures} {module_digest('emoji')}"
+        self.digest = sha256(named.encode()).hexdigest()[:16]
+        self._encoder = TextEncoder(device)
+        self.uncond: Embeddings = self._encoder([""])
+        self._pictures = torch.empty(pictures, 3, 64, 64, dtype=torch.uint8, device=device)
+        self._captions: list[str | None] = [None] * pictures
+        self._encoded: dict[str, TokenEmbeddings] = {}
+        self._pool = None
+        if painters:
+            self._pool = ProcessPoolExecutor(
+                painters, get_context("spawn"), _start_painter, (folder, seed)
+            )
+
+    def __len__(self) -> int:
+        return len(self._captions)
+
+    def batch(
+        self, items: Int[Tensor, " batch"]
+    ) -> tuple[UInt8[Tensor, "batch 3 64 64"], Embeddings]:
+        """Return some of the pictures and their captions' embeddings, making what isn't there."""
+        numbers = items.tolist()
+        self._make([number for number in numbers if self._captions[number] is None])
+        words = [self._captions[number] or "" for number in numbers]
+        rows = [self._encoded[caption] for caption in words]
+        return self._pictures[items.to(self._pictures.device)], padded(rows).float()
+
+    def _make(self, numbers: Sequence[int]) -> None:
+        shares = [
+            numbers[start : start + _PAINTERS_SHARE]
+            for start in range(0, len(numbers), _PAINTERS_SHARE)
         ]
-        with get_context("spawn").Pool(workers or os.cpu_count()) as pool:
-            painted = list(tqdm(pool.imap(_paint, tasks), "painting", len(tasks), disable=None))
-        words = [caption for _, captions in painted for caption in captions]
-        unique = {caption: row for row, caption in enumerate(dict.fromkeys(["", *words]))}
-        encoder = TextEncoder("cuda" if torch.cuda.is_available() else "cpu")
-        batches = [list(unique)[start : start + 256] for start in range(0, len(unique), 256)]
-        rows = [encoder(batch).half().cpu() for batch in tqdm(batches, "encoding", disable=None)]
-        tensors = {
-            "pictures": torch.cat([batch for batch, _ in painted]),
-            "captions": torch.tensor([unique[caption] for caption in words]),
-            "embeddings": torch.cat(rows),
-        }
-        write(path, safetensors.torch.save(tensors))
-    return Captioned(**safetensors.torch.load_file(path), digest=name)
+        painted: Iterable[tuple[Tensor, tuple[str, ...]]] = map(self._source.batch, shares)
+        if self._pool is not None:
+            painted = self._pool.map(_paint, shares)
+        for share, (pictures, captions) in zip(shares, painted, strict=True):
+            self._pictures[list(share)] = pictures.to(self._pictures.device)
+            for number, caption in zip(share, captions, strict=True):
+                self._captions[number] = caption
+            new = [caption for caption in dict.fromkeys(captions) if caption not in self._encoded]
+            for caption, row in zip(new, self._encoder.tokens(new), strict=True):
+                self._encoded[caption] = row.half()
 
 
-def _paint(task: tuple[Path, int, int, int]) -> tuple[Tensor, tuple[str, ...]]:
-    folder, seed, start, stop = task
+_painter: list[EmojiPictures] = []
+
+
+def _start_painter(folder: Path, seed: int) -> None:
     torch.set_num_threads(1)
-    return EmojiPictures(folder, seed=seed).batch(range(start, stop))
+    _painter[:] = [EmojiPictures(folder, seed=seed)]
+
+
+def _paint(numbers: Sequence[int]) -> tuple[Tensor, tuple[str, ...]]:
+    return _painter[0].batch(numbers)
 
 
 def module_digest(*names: str) -> str:

@@ -8,6 +8,7 @@ weights with a card (see :mod:`fundiff.pretrained`).
 import io
 import json
 import math
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -19,20 +20,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fundiff.captioned import captioned, module_digest
+from fundiff.captioned import PaintedPictures, module_digest
 from fundiff.figures import image_grid
 from fundiff.files import sha256, write
+from fundiff.folded import FoldedNetwork, TextToImageTask, new_unet
 from fundiff.guidance import Bound, guided
 from fundiff.pretrained import Card, WeightsError, save, verify
 from fundiff.sampling import denoise, noise_like
-from fundiff.text_to_image import (
-    FoldedNetwork,
-    TextEncoder,
-    TextToImageTask,
-    folder_contents,
-    new_unet,
-    read_unet,
-)
+from fundiff.text_encoder import TextEncoder
+from fundiff.text_to_image import folder_contents, read_unet
 from fundiff.training import Plan, Report, train
 from fundiff.types import Denoiser, Images
 
@@ -94,7 +90,7 @@ TEXT_TO_IMAGE = {
         dropout=0.0,
         pictures=12_000,
         plan=Plan(
-            steps=6_500,
+            steps=3_600,
             batch_size=32,
             learning_rate=1e-3,
             warmup=200,
@@ -129,7 +125,10 @@ TEXT_TO_IMAGE = {
 }
 """The presets of the recipe ``text-to-image``."""
 
-_CODE = ("emoji", "text_to_image", "training", "draws", "process", "schedule")
+ON_CPU = 32
+"""How many pictures go through the network together on a CPU, for the memory's sake."""
+
+_CODE = ("emoji", "captioned", "folded", "text_encoder", "training", "draws", "process", "schedule")
 
 
 def sample_grid(
@@ -146,14 +145,15 @@ def sample_grid(
     Returns:
         Pictures in rows, ``prompts * seeds``, prompt by prompt.
     """
-    like = torch.empty(1, 3, 64, 64)
+    like, device = torch.empty(1, 3, 64, 64), embeddings.device
     start = torch.cat([noise_like(like, torch.Generator().manual_seed(i)) for i in range(seeds)])
+    start = start.to(device)
     uncond = Bound(network, embeddings[:1])
     rows = []
     for embedding in embeddings[1:].split(1):
         denoiser: Denoiser = guided(Bound(network, embedding), uncond, scale=scale)
         *_, last = denoise(denoiser, network.schedule, start, network.schedule.strided())
-        rows.append(last.x)
+        rows.append(last.x.cpu())
     return torch.cat(rows)
 
 
@@ -192,9 +192,11 @@ def run_text_to_image(
         raise ValueError(
             f"text-to-image has the presets {', '.join(TEXT_TO_IMAGE)}, not {preset!r}"
         )
-    chosen = TEXT_TO_IMAGE[preset]
+    chosen, code = TEXT_TO_IMAGE[preset], module_digest(*_CODE)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pictures = captioned(data, chosen.pictures).to(device)
+    on_gpu = device == "cuda"
+    painters = (os.cpu_count() or 1) if on_gpu else 0
+    pictures = PaintedPictures(data, chosen.pictures, device=device, painters=painters)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.plan.seed)
         unet = new_unet(
@@ -208,16 +210,25 @@ def run_text_to_image(
     shape = {"channels": chosen.channels, "layers": chosen.layers, "attend": chosen.attend}
     task = TextToImageTask(unet, pictures, {**shape, "started_from": started_from})
     start = time.monotonic()
-    for report in train(task, chosen.plan, runs, seconds=seconds, compiled=compiled):
+    for report in train(
+        task,
+        chosen.plan,
+        runs,
+        seconds=seconds,
+        compiled=compiled,
+        chunk=None if on_gpu else ON_CPU,
+    ):
         say(report)
     spent = _spent(runs, time.monotonic() - start)
-    network = report.network.float().cpu().eval()
-    encoder = TextEncoder()
-    embeddings = encoder(["", *PROMPTS])
-    samples = sample_grid(FoldedNetwork(network, task.schedule), embeddings)
+    finished = report.step == chosen.plan.steps
+    seeds = 4 if finished else 1
+    network = report.network.float().eval()
+    embeddings = TextEncoder(device)(["", *PROMPTS])
+    sampler = FoldedNetwork(network, task.schedule)
+    samples = sample_grid(sampler, embeddings, seeds=seeds)
     picture = io.BytesIO()
-    image_grid(samples.split(4), row_titles=PROMPTS).savefig(picture, format="png")
-    contents = folder_contents(network, ["", *PROMPTS], embeddings)
+    image_grid(samples.split(seeds), row_titles=PROMPTS).savefig(picture, format="png")
+    contents = folder_contents(network.cpu(), ["", *PROMPTS], embeddings.cpu())
     contents["samples.png"] = picture.getvalue()
     card = Card(
         recipe="text-to-image",
@@ -226,7 +237,7 @@ def run_text_to_image(
         parameters=sum(weight.numel() for weight in network.parameters()),
         plan=asdict(chosen.plan),
         data={"pictures": chosen.pictures, "sprites and captions": pictures.digest},
-        code=module_digest(*_CODE),
+        code=code,
         started_from=started_from,
         steps=report.step,
         pictures=report.step * chosen.plan.batch_size,
@@ -236,9 +247,9 @@ def run_text_to_image(
         date=datetime.now(UTC).date().isoformat(),
         losses=[round(part.mean().item(), 5) for part in report.losses.chunk(200)],
         notes={
-            "finished": report.step == chosen.plan.steps,
+            "finished": finished,
             "prediction": "velocity; the variance is the posterior's",
-            "samples.png": "uncurated: seeds 0 to 3, guidance 4, 34 DDIM steps",
+            "samples.png": f"uncurated: seeds 0 to {seeds - 1}, guidance 4, 34 DDIM steps",
         },
         files={},
     )

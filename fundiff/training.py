@@ -149,6 +149,7 @@ def train(
     *,
     seconds: float = math.inf,
     compiled: bool = False,
+    chunk: int | None = None,
     accelerator: Accelerator | None = None,
 ) -> Generator[Report, None, None]:
     """Train a network, going on from the last state in a folder if there is one.
@@ -159,6 +160,8 @@ def train(
         folder: Where the states lie.
         seconds: Stop after about so long, with the state on disk; start again to go on.
         compiled: Compile the network, which pays on a GPU.
+        chunk: How many samples go through the network together, where memory can't hold a step's;
+            their gradients are added up.
         accelerator: Where to run; by default what ``accelerate launch`` says, else the GPU or CPU.
             Its precision has to be the plan's.
 
@@ -169,38 +172,41 @@ def train(
     Raises:
         RunError: Another process trains in the folder, it belongs to another run, a state can't be
             written, or the loss is no longer finite.
-        ValueError: The batch can't be shared equally among the processes.
+        ValueError: The batch can't be shared equally among the processes, or their share can't be
+            cut into equal chunks.
     """
     where = accelerator or Accelerator(mixed_precision="bf16" if plan.precision == "bf16" else "no")
     if plan.batch_size % where.num_processes:
         raise ValueError(
             f"a batch of {plan.batch_size} can't be shared by {where.num_processes} processes"
         )
+    share = plan.batch_size // where.num_processes
+    if share % min(chunk or share, share):
+        raise ValueError(f"a share of {share} samples can't be cut into chunks of {chunk}")
     identity = {**asdict(plan), "task": task.identity()}
     checkpoints = Checkpoints(folder, identity)
     with checkpoints.locked() if where.is_main_process else nullcontext():
-        yield from _steps(task, plan, checkpoints, where, seconds, compiled)
+        run = _Run(task, plan, checkpoints, where, compiled, min(chunk or share, share))
+        yield from _steps(run, seconds)
 
 
-def _steps(
-    task: Task,
-    plan: Plan,
-    checkpoints: Checkpoints,
-    where: Accelerator,
-    seconds: float,
-    compiled: bool,
-) -> Generator[Report, None, None]:
-    run = _Run(task, plan, checkpoints, where, compiled)
+def _steps(run: "_Run", seconds: float) -> Generator[Report, None, None]:
+    plan, where = run.plan, run.where
     start = time.monotonic()
+
+    def late() -> bool:
+        return time.monotonic() - start >= seconds
+
     if run.step == plan.steps:
         yield run.report()
     while run.step < plan.steps:
         until = min(run.step - run.step % plan.report_every + plan.report_every, plan.steps)
         while run.step < until:
             run.advance()
+            if where.num_processes == 1 and late():
+                break
         report = run.report()
-        late = where.is_main_process and time.monotonic() - start >= seconds
-        (stop,) = broadcast_object_list([late]) if where.num_processes > 1 else [late]
+        (stop,) = broadcast_object_list([late()]) if where.num_processes > 1 else [late()]
         if stop or run.step % plan.save_every == 0 or run.step == plan.steps:
             run.save()
         try:
@@ -222,7 +228,9 @@ class _Run:
         checkpoints: Checkpoints,
         where: Accelerator,
         compiled: bool,
+        chunk: int,
     ) -> None:
+        self.chunk = chunk
         self.task, self.plan, self.checkpoints, self.where = task, plan, checkpoints, where
         self.network = task.network.to(where.device).train()
         self.optimizer = torch.optim.AdamW(
@@ -243,30 +251,36 @@ class _Run:
         """Make one step."""
         share = self.plan.batch_size // self.where.num_processes
         rank = self.where.process_index
-        draws = Draws(
-            seed=self.plan.seed,
-            step=self.step,
-            batch_size=self.plan.batch_size,
-            first=rank * share,
-            count=share,
-            device=self.where.device,
-        )
+        first, loss = rank * share, torch.zeros((), device=self.where.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate(self.step)
-        devices = [self.where.device] if self.where.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(draws.key(f"inside the network, process {rank}"))
-            with self.where.autocast():
-                loss = self.task.losses(self.wrapped, draws).mean()
-            self.where.backward(loss)
+        for start in range(first, first + share, self.chunk):
+            part = self._losses(start).sum() / share
+            self.where.backward(part)
+            loss += part.detach().float()
         if self.plan.clip is not None:
             self.where.clip_grad_norm_(self.network.parameters(), self.plan.clip)
         self.stepper.step()
         self.stepper.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.network)
-        self.losses[self.step] = self.where.reduce(loss.detach().float(), reduction="mean")
+        self.losses[self.step] = self.where.reduce(loss, reduction="mean")
         self.step += 1
+
+    def _losses(self, first: int) -> Float[Tensor, " batch"]:
+        """Compute the losses of one chunk of the step."""
+        draws = Draws(
+            seed=self.plan.seed,
+            step=self.step,
+            batch_size=self.plan.batch_size,
+            first=first,
+            count=self.chunk,
+            device=self.where.device,
+        )
+        devices = [self.where.device] if self.where.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), self.where.autocast():
+            torch.manual_seed(draws.key(f"inside the network, sample {first}"))
+            return self.task.losses(self.wrapped, draws)
 
     def report(self) -> Report:
         """Say how far the run is."""

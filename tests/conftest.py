@@ -1,11 +1,14 @@
 """What several test modules need."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from networks import RandomNetwork
+from tiny_emoji import packages
 
+from fundiff.emoji.sprites import build
 from fundiff.types import Images
 
 
@@ -27,3 +30,11 @@ def images(generator: torch.Generator) -> Callable[..., Images]:
 @pytest.fixture
 def network() -> RandomNetwork:
     return RandomNetwork()
+
+
+@pytest.fixture(scope="session")
+def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of sprites of made-up sets."""
+    out = tmp_path_factory.mktemp("emoji")
+    build(out, out / "packages", sources=packages(out / "packages")[:-1])
+    return out

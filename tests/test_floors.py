@@ -20,18 +20,19 @@ FLOORS = (
     ("emoji.campfire",),
     ("emoji.themes",),
     ("emoji.dataset",),
-    ("text_to_image", "metrics", "figures"),
+    ("text_encoder", "metrics", "figures"),
+    ("folded", "text_to_image"),
     ("captioned",),
     ("recipes",),
     ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 HEAVY = {
-    "diffusers": {"text_to_image"},
-    "transformers": {"text_to_image"},
+    "diffusers": {"folded", "text_to_image"},
+    "transformers": {"text_encoder"},
     "matplotlib": {"figures"},
     "torchvision.datasets": {"data"},
-    "accelerate": {"training", "text_to_image", "recipes"},
+    "accelerate": {"training", "recipes"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path

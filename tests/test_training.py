@@ -97,8 +97,9 @@ def test_a_run_in_slices_is_a_run_at_once(seconds: float, tmp_path: Path) -> Non
         reports += run(tmp_path / "slices", seconds=seconds)
         if reports[-1].step == PLAN.steps:
             break
-    assert [report.step for report in reports] == [report.step for report in whole]
-    assert [report.loss for report in reports] == [report.loss for report in whole]
+    losses = {report.step: report.loss for report in reports}
+    assert len(reports) == (len(whole) if seconds else PLAN.steps)
+    assert [losses[report.step] for report in whole] == [report.loss for report in whole]
     assert_same(state(tmp_path / "slices", 12), state(tmp_path / "whole", 12))
 
 
@@ -110,6 +111,20 @@ def test_closing_the_iterator_saves(tmp_path: Path) -> None:
     assert [report.step for report in run(tmp_path / "closed")] == [4, 6, 8, 10, 12]
     run(tmp_path / "whole")
     assert_same(state(tmp_path / "closed", 12), state(tmp_path / "whole", 12))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4])
+def test_chunks_add_up_to_the_step(chunk: int, tmp_path: Path) -> None:
+    *_, whole = train(SmallTask(), PLAN, tmp_path / "whole")
+    *_, cut = train(SmallTask(), PLAN, tmp_path / "cut", chunk=chunk)
+    torch.testing.assert_close(cut.losses, whole.losses, rtol=1e-5, atol=1e-6)
+    for one, other in zip(cut.network.parameters(), whole.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_chunks_must_be_equal(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="8 samples can't be cut into chunks of 3"):
+        next(train(SmallTask(), PLAN, tmp_path, chunk=3))
 
 
 def test_a_finished_run_is_reported_again_and_not_repeated(tmp_path: Path) -> None:
