@@ -72,6 +72,7 @@ class Preset:
         dropout: Its dropout.
         pictures: How many different pictures it is trained on.
         plan: How it is trained.
+        shown: After which steps, beside the last, a grid of samples is kept; steps with a report.
     """
 
     channels: tuple[int, ...]
@@ -80,6 +81,7 @@ class Preset:
     dropout: float
     pictures: int
     plan: Plan
+    shown: tuple[int, ...] = ()
 
 
 TEXT_TO_IMAGE = {
@@ -101,6 +103,7 @@ TEXT_TO_IMAGE = {
             report_every=25,
             save_every=250,
         ),
+        shown=(1_800, 2_700),
     ),
     "full": Preset(
         channels=(112, 192, 256),
@@ -121,6 +124,7 @@ TEXT_TO_IMAGE = {
             report_every=50,
             save_every=1_000,
         ),
+        shown=(500, 1_000, 2_000, 4_000),
     ),
 }
 """The presets of the recipe ``text-to-image``."""
@@ -209,6 +213,7 @@ def run_text_to_image(
         unet.load_state_dict(read_unet(init).state_dict())
     shape = {"channels": chosen.channels, "layers": chosen.layers, "attend": chosen.attend}
     task = TextToImageTask(unet, pictures, {**shape, "started_from": started_from})
+    embeddings = TextEncoder(device)(["", *PROMPTS])
     start = time.monotonic()
     for report in train(
         task,
@@ -219,17 +224,18 @@ def run_text_to_image(
         chunk=None if on_gpu else ON_CPU,
     ):
         say(report)
+        if report.step in chosen.shown:
+            sampler = FoldedNetwork(report.network, task.schedule)
+            write(runs / _shown(report.step), _grid(sampler, embeddings, seeds=1))
     spent = _spent(runs, time.monotonic() - start)
     finished = report.step == chosen.plan.steps
     seeds = 4 if finished else 1
     network = report.network.float().eval()
-    embeddings = TextEncoder(device)(["", *PROMPTS])
     sampler = FoldedNetwork(network, task.schedule)
-    samples = sample_grid(sampler, embeddings, seeds=seeds)
-    picture = io.BytesIO()
-    image_grid(samples.split(seeds), row_titles=PROMPTS).savefig(picture, format="png")
-    contents = folder_contents(network.cpu(), ["", *PROMPTS], embeddings.cpu())
-    contents["samples.png"] = picture.getvalue()
+    grids = [_shown(step) for step in chosen.shown if step < report.step]
+    contents = {name: (runs / name).read_bytes() for name in grids if (runs / name).is_file()}
+    contents["samples.png"] = _grid(sampler, embeddings, seeds=seeds)
+    contents |= folder_contents(network.cpu(), ["", *PROMPTS], embeddings.cpu())
     card = Card(
         recipe="text-to-image",
         preset=preset,
@@ -250,6 +256,7 @@ def run_text_to_image(
             "finished": finished,
             "prediction": "velocity; the variance is the posterior's",
             "samples.png": f"uncurated: seeds 0 to {seeds - 1}, guidance 4, 34 DDIM steps",
+            "samples-*.png": "after that many steps: seed 0, the same prompts in the same order",
         },
         files={},
     )
@@ -278,6 +285,25 @@ def is_stale(folder: Path, preset: str) -> bool:
         and card.code == module_digest(*_CODE)
         and card.notes["finished"]
     )
+
+
+def _shown(step: int) -> str:
+    return f"samples-{step:06}.png"
+
+
+def _grid(network: FoldedNetwork, embeddings: Tensor, *, seeds: int) -> bytes:
+    """Sample every prompt, a row of pictures a prompt where there are several seeds."""
+    training = network.unet.training
+    network.unet.eval()
+    samples = sample_grid(network, embeddings, seeds=seeds)
+    network.unet.train(training)
+    picture = io.BytesIO()
+    if seeds > 1:
+        figure = image_grid(samples.split(seeds), row_titles=PROMPTS)
+    else:
+        figure = image_grid(samples.split(6))
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
 
 
 def _spent(runs: Path, seconds: float) -> float:

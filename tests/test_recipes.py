@@ -26,6 +26,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         dropout=0.1,
         pictures=6,
         plan=Plan(steps=4, batch_size=2, learning_rate=1e-3, ema=0.9, report_every=1, save_every=2),
+        shown=(2,),
     )
     monkeypatch.setitem(recipes.TEXT_TO_IMAGE, "cpu", preset)
     monkeypatch.setattr(recipes, "PROMPTS", recipes.PROMPTS[:2])
@@ -46,6 +47,8 @@ def test_a_recipe_ends_in_weights_with_their_card(sprites: Path, tmp_path: Path)
     assert card.notes["finished"] is True
     assert len(card.losses) == 4
     assert {"samples.png", "prompts.json", "model_index.json"} <= card.files.keys()
+    assert "samples-000002.png" in card.files
+    assert "samples-000004.png" not in card.files
     assert json.loads((tmp_path / "out" / "prompts.json").read_text())[0] == ""
     assert not recipes.is_stale(tmp_path / "out", "cpu")
     assert recipes.is_stale(tmp_path / "out", "full")
@@ -107,5 +110,6 @@ def test_an_unknown_preset_is_refused(sprites: Path, tmp_path: Path) -> None:
 def test_presets_keep_their_bounds() -> None:
     """The networks that ship: at most 28 million weights."""
     for preset in recipes.TEXT_TO_IMAGE.values():
+        assert all(step % preset.plan.report_every == 0 for step in preset.shown)
         unet = new_unet(preset.channels, layers=preset.layers, attend=preset.attend)
         assert sum(weight.numel() for weight in unet.parameters()) <= 28_000_000
