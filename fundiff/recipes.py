@@ -23,12 +23,12 @@ from torch import Tensor
 from fundiff.captioned import PaintedPictures, module_digest
 from fundiff.figures import image_grid
 from fundiff.files import sha256, write
-from fundiff.folded import FoldedNetwork, TextToImageTask, new_unet
+from fundiff.folded import FOLD, TextToImageTask, new_unet
 from fundiff.guidance import Bound, guided
 from fundiff.pretrained import Card, WeightsError, save, verify
 from fundiff.sampling import denoise, noise_like
 from fundiff.text_encoder import TextEncoder
-from fundiff.text_to_image import folder_contents, read_unet
+from fundiff.text_to_image import PixelNetwork, folder_contents, read_unet
 from fundiff.training import Plan, Report, train
 from fundiff.types import Denoiser, Images
 
@@ -136,7 +136,7 @@ _CODE = ("emoji", "captioned", "folded", "text_encoder", "training", "draws", "p
 
 
 def sample_grid(
-    network: FoldedNetwork, embeddings: Tensor, *, seeds: int = 4, scale: float = 4.0
+    network: PixelNetwork, embeddings: Tensor, *, seeds: int = 4, scale: float = 4.0
 ) -> Images:
     """Sample every prompt with the same seeds, uncurated.
 
@@ -225,13 +225,13 @@ def run_text_to_image(
     ):
         say(report)
         if report.step in chosen.shown:
-            sampler = FoldedNetwork(report.network, task.schedule)
+            sampler = PixelNetwork(report.network, task.schedule, FOLD, "v_prediction")
             write(runs / _shown(report.step), _grid(sampler, embeddings, seeds=1))
     spent = _spent(runs, time.monotonic() - start)
     finished = report.step == chosen.plan.steps
     seeds = 4 if finished else 1
     network = report.network.float().eval()
-    sampler = FoldedNetwork(network, task.schedule)
+    sampler = PixelNetwork(network, task.schedule, FOLD, "v_prediction")
     grids = [_shown(step) for step in chosen.shown if step < report.step]
     contents = {name: (runs / name).read_bytes() for name in grids if (runs / name).is_file()}
     contents["samples.png"] = _grid(sampler, embeddings, seeds=seeds)
@@ -291,7 +291,7 @@ def _shown(step: int) -> str:
     return f"samples-{step:06}.png"
 
 
-def _grid(network: FoldedNetwork, embeddings: Tensor, *, seeds: int) -> bytes:
+def _grid(network: PixelNetwork, embeddings: Tensor, *, seeds: int) -> bytes:
     """Sample every prompt, a row of pictures a prompt where there are several seeds."""
     training = network.unet.training
     network.unet.eval()

@@ -1,4 +1,4 @@
-"""The frozen encoder of text that the bundled model understands prompts by."""
+"""The frozen encoders of text that text-to-image models understand prompts by."""
 
 import importlib.util
 from collections.abc import Generator, Sequence
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoTokenizer, BertModel
+from transformers import AutoTokenizer, BertModel, T5EncoderModel
 from transformers.utils import logging
 
 from fundiff.files import sha256
@@ -37,7 +37,12 @@ class TextEncoder:
 
     Raises:
         EncoderError: The package isn't installed, or its weights differ.
+
+    Attributes:
+        width: How long each vector is.
     """
+
+    width = 384
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         found = importlib.util.find_spec(_PACKAGE)
@@ -99,6 +104,54 @@ class TextEncoder:
             counts = mask.sum(dim=1).tolist()
             rows += [row[:count] for row, count in zip(encoded, counts, strict=True)]
         return rows
+
+
+class T5Encoder:
+    """T5, the encoder of DeepFloyd IF, as it lies beside the network of a model.
+
+    Args:
+        model: A folder in IF's format, or the name of one on the hub.
+        device: Where it runs.
+        dtype: In which precision.
+
+    Raises:
+        OSError: The model has no encoder or no tokenizer.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.device = torch.device(device)
+        self.tokenizer = AutoTokenizer.from_pretrained(model, subfolder="tokenizer")
+        with _quiet():
+            self.model: nn.Module = T5EncoderModel.from_pretrained(
+                model, subfolder="text_encoder", dtype=dtype
+            )
+        self.model.eval().to(self.device)
+
+    @torch.no_grad()
+    def __call__(self, prompts: Sequence[str]) -> Embeddings:
+        """Encode prompts as IF's pipeline does: lower-cased, stripped, padded to 77 tokens.
+
+        Args:
+            prompts: The prompts; "" is the unconditional one.
+
+        Returns:
+            One row of 77 vectors a prompt, float32.
+        """
+        read = self.tokenizer(
+            [prompt.lower().strip() for prompt in prompts],
+            padding="max_length",
+            max_length=TOKENS,
+            truncation=True,
+            return_tensors="pt",
+        ).to(self.device)
+        encoded: Tensor = self.model(read["input_ids"], attention_mask=read["attention_mask"])[0]
+        return encoded.float()
 
 
 @contextmanager

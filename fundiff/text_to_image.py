@@ -1,16 +1,265 @@
-"""Text-to-image models in the format of DeepFloyd IF: a U-Net over pixels in a folder."""
+r"""Text-to-image models in the format of DeepFloyd IF: the bundled one, a folder, or the hub's.
+
+One class for all of them. Whatever the network sees and predicts, pixels folded into channels, the
+velocity, three channels of variance, a denoiser of it takes pictures and returns the noise in them,
+in float32.
+"""
 
 import copy
 import json
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import safetensors.torch
 import torch
-from diffusers import DDPMScheduler, IFPipeline, UNet2DConditionModel
+from diffusers import DDPMScheduler, DiffusionPipeline, IFPipeline, UNet2DConditionModel
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from fundiff.text_encoder import Embeddings
+from fundiff.guidance import Bound
+from fundiff.pretrained import CARD, Card, shipped, verify
+from fundiff.process import eps_of_velocity, predict_eps
+from fundiff.schedule import NoiseSchedule
+from fundiff.text_encoder import Embeddings, T5Encoder, TextEncoder
+from fundiff.types import Images, Prediction, Times
+
+MODEL = "FUNDIFF_MODEL"
+"""The environment variable that names the model which is loaded by default."""
+
+BUNDLED = "text-to-image"
+"""The name of the model that ships."""
+
+_PREDICTIONS = ("epsilon", "v_prediction", "sample")
+
+
+class ModelError(ValueError):
+    """A text-to-image model that can't be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class PixelNetwork:
+    """A diffusers network, as the library's denoisers want a network.
+
+    Attributes:
+        unet: The network.
+        schedule: The schedule that it was trained on.
+        fold: How many pixels a side it sees folded into channels.
+        predicts: What it predicts: ``epsilon``, ``v_prediction`` or ``sample``.
+        dtype: The precision that it computes in.
+    """
+
+    unet: nn.Module
+    schedule: NoiseSchedule
+    fold: int = 1
+    predicts: str = "epsilon"
+    dtype: torch.dtype = torch.float32
+
+    def __call__(self, x_t: Images, t: Times, condition: Tensor | None) -> Prediction:
+        """Estimate the noise, in float32."""
+        if condition is None:
+            raise ModelError("a text-to-image network needs an embedding; that of '' means no text")
+        folded = pixel_unshuffle(x_t, self.fold).to(self.dtype)
+        told = condition.to(self.dtype)
+        output: Tensor = self.unet(folded, t, encoder_hidden_states=told).sample
+        unfolded = pixel_shuffle(output.float(), self.fold)
+        predicted, *variance = unfolded.split(x_t.shape[1], dim=1)
+        x_t = x_t.float()
+        if self.predicts == "v_prediction":
+            predicted = eps_of_velocity(self.schedule, x_t, t, predicted)
+        elif self.predicts == "sample":
+            predicted = predict_eps(self.schedule, x_t, t, predicted)
+        return Prediction(predicted, *variance)
+
+
+@dataclass(frozen=True, eq=False)
+class TextToImage:
+    """A text-to-image model.
+
+    Attributes:
+        name: What it was loaded by: a folder, or a name on the hub.
+        network: Its network.
+        size: The width and height of its pictures.
+        device: Where it runs.
+        card: The card of its weights, where it has one.
+    """
+
+    name: str
+    network: PixelNetwork
+    size: int
+    device: torch.device
+    card: Card | None
+    _encoder: Callable[[Sequence[str]], Embeddings]
+    _known: dict[str, Embeddings] = field(repr=False)
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The schedule that the network was trained on."""
+        return self.network.schedule
+
+    def encode(self, prompts: Sequence[str]) -> Embeddings:
+        """Encode prompts; the encoder is loaded only for those that weren't encoded before.
+
+        Args:
+            prompts: The prompts, lower-cased and stripped before they are read; "" is the
+                unconditional one.
+
+        Returns:
+            One row of 77 vectors a prompt, float32, on the model's device.
+
+        Raises:
+            ModelError: The model has no encoder for a prompt that it doesn't know.
+            EncoderError: The bundled model's encoder isn't installed.
+        """
+        words = [prompt.lower().strip() for prompt in prompts]
+        new = [word for word in dict.fromkeys(words) if word not in self._known]
+        if new:
+            self._known.update(zip(new, self._encoder(new).cpu().split(1), strict=True))
+        return torch.cat([self._known[word] for word in words]).to(self.device)
+
+    def denoiser(self, prompt: str = "") -> Bound:
+        """Make the denoiser that is told a prompt.
+
+        Args:
+            prompt: What the pictures should show; "" for no text.
+
+        Returns:
+            The denoiser.
+
+        Raises:
+            ModelError: As :meth:`encode`.
+            EncoderError: As :meth:`encode`.
+        """
+        return Bound(self.network, self.encode([prompt]))
+
+
+def load(
+    name: str | Path | None = None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> TextToImage:
+    """Load a text-to-image model in IF's format.
+
+    Args:
+        name: A folder, a name on the hub such as ``DeepFloyd/IF-I-M-v1.0``, or ``text-to-image``
+            for the bundled model; by default what the environment variable ``FUNDIFF_MODEL`` says,
+            else the bundled model.
+        device: Where it runs; by default the GPU where there is one.
+        dtype: The precision of its network; by default float16 on a GPU, float32 on a CPU.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: There is no such model, it may not be fetched, or it isn't stage I in IF's
+            format.
+        WeightsError: The folder has a card, and isn't what the card says.
+    """
+    name = str(name or os.environ.get(MODEL) or BUNDLED)
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    precision = dtype or (torch.float16 if where.type == "cuda" else torch.float32)
+    source = str(shipped(name)) if name == BUNDLED else name
+    folder = Path(source)
+    card = verify(folder) if (folder / CARD).is_file() else None
+    index = _index(source)
+    scheduler = DDPMScheduler.from_pretrained(source, subfolder="scheduler")
+    schedule = NoiseSchedule(scheduler.alphas_cumprod)
+    predicts = scheduler.config.prediction_type
+    if predicts not in _PREDICTIONS:
+        raise ModelError(f"{name} predicts {predicts!r}; known are {', '.join(_PREDICTIONS)}")
+    unet = _read(source, precision)
+    fold = _fold(name, unet)
+    unet.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
+    return TextToImage(
+        name=name,
+        network=PixelNetwork(unet, schedule, fold, predicts, precision),
+        size=unet.config.sample_size * fold,
+        device=where,
+        card=card,
+        _encoder=_encoder(name, source, index, unet.config.encoder_hid_dim, where, precision),
+        _known=_shipped_embeddings(folder),
+    )
+
+
+def _index(source: str) -> dict[str, object]:
+    """Read what a pipeline is made of, and refuse what isn't stage I of IF."""
+    try:
+        index: dict[str, object] = DiffusionPipeline.load_config(source)
+    except OSError as error:
+        if isinstance(error.__context__, GatedRepoError):
+            raise ModelError(
+                f"{source} is behind its licence's gate: accept the licence on the model's page "
+                "and log in with `hf auth login`, or set HF_TOKEN"
+            ) from error
+        if isinstance(error.__context__, RepositoryNotFoundError):
+            raise ModelError(
+                f"there is no model {source}, or it needs a token: log in with `hf auth login`"
+            ) from error
+        raise ModelError(
+            f"{source} is neither a folder in IF's format nor a model that can be fetched: {error}"
+        ) from error
+    kind = str(index.get("_class_name"))
+    if "SuperResolution" in kind:
+        raise ModelError(f"{source} is a stage II, which enlarges pictures: name a stage I")
+    if not kind.startswith("IF"):
+        raise ModelError(f"{source} is a {kind}, not in the format of DeepFloyd IF")
+    return index
+
+
+def _fold(name: str, unet: UNet2DConditionModel) -> int:
+    """Find how many pixels a side the network sees in one place."""
+    into, out = unet.config.in_channels, unet.config.out_channels
+    fold = math.isqrt(into // 3)
+    if unet.config.class_embed_type is not None or (into == 6 and out == 6):
+        raise ModelError(f"{name} is a stage II, which enlarges pictures: name a stage I")
+    if into != 3 * fold**2 or out not in (into, 2 * into):
+        raise ModelError(
+            f"{name} takes {into} channels and returns {out}; stage I takes 3, or 3 times a square "
+            "for folded pixels, and returns as many or twice as many"
+        )
+    return fold
+
+
+def _encoder(
+    name: str,
+    source: str,
+    index: dict[str, object],
+    width: int,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Callable[[Sequence[str]], Embeddings]:
+    """Make what encodes prompts, loading the encoder when it is first needed."""
+    parts = index.get("text_encoder")
+    has_one = isinstance(parts, list | tuple) and parts[0] is not None
+
+    def encode(prompts: Sequence[str]) -> Embeddings:
+        if has_one:
+            return T5Encoder(source, device=device, dtype=dtype)(prompts)
+        if width == TextEncoder.width:
+            return TextEncoder(device)(prompts)
+        raise ModelError(f"{name} has no text encoder, and no embedding of {prompts[0]!r}")
+
+    return encode
+
+
+def _shipped_embeddings(folder: Path) -> dict[str, Embeddings]:
+    if not (folder / "prompts.json").is_file():
+        return {}
+    prompts = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
+    rows = safetensors.torch.load((folder / "prompts.safetensors").read_bytes())
+    return {prompt: rows[str(row)][None].float() for row, prompt in enumerate(prompts)}
+
+
+def _read(source: str, dtype: torch.dtype) -> UNet2DConditionModel:
+    try:
+        return UNet2DConditionModel.from_pretrained(source, subfolder="unet", dtype=dtype)
+    except OSError as error:
+        raise ModelError(f"{source} has no network that can be read: {error}") from error
 
 
 def folder_contents(

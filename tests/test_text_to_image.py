@@ -1,23 +1,88 @@
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import safetensors.torch
+import tiny_floyd
 import torch
-from diffusers import IFPipeline
+from diffusers import IFPipeline, UNet2DConditionModel
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from fundiff.filters import GaussianBlur
 from fundiff.folded import new_unet
+from fundiff.guidance import anagram, guided, hybrid
+from fundiff.process import Step, add_noise, ddim_step, ddpm_step
+from fundiff.sampling import denoise, keep_outside, noise_like, sdedit
 from fundiff.schedule import NoiseSchedule
-from fundiff.text_to_image import folder_contents, read_unet
+from fundiff.text_to_image import (
+    ModelError,
+    PixelNetwork,
+    folder_contents,
+    load,
+    read_unet,
+)
+from fundiff.types import Images, Prediction, Times
+from fundiff.views import Identity, VerticalFlip
 
 SCHEDULE = NoiseSchedule.cosine()
 
 
-def test_folder_is_one_that_diffusers_loads(tmp_path: Path) -> None:
-    unet = new_unet((32, 32), layers=1, attend=1).eval()
-    embeddings = torch.randn(2, 77, 384)
-    contents = folder_contents(unet, ["", "a dog"], embeddings)
+@pytest.fixture(scope="module")
+def floyd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("floyd")
+    tiny_floyd.stage_one(folder)
+    return folder
+
+
+def small() -> UNet2DConditionModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return new_unet((32, 32), layers=1, attend=1).eval().requires_grad_(False)
+
+
+def saved(folder: Path, prompts: dict[str, torch.Tensor]) -> Path:
+    contents = folder_contents(small(), list(prompts), torch.stack(list(prompts.values())))
     for name, content in contents.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(content)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("predicts", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("fold", [1, 2])
+def test_network_answers_with_noise(
+    predicts: str, fold: int, images: Callable[..., Images]
+) -> None:
+    """An oracle that knows the picture under the noise, in each of the three ways to say it."""
+    x0, eps = images(3, 3, 8, 8), images(3, 3, 8, 8)
+    t = torch.tensor([10, 500, 980])
+    x_t = add_noise(SCHEDULE, x0, t, eps)
+    alpha_bar = SCHEDULE.alpha_bar[t][:, None, None, None]
+    v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
+    said = {"epsilon": eps, "v_prediction": v, "sample": x0}[predicts]
+
+    class Oracle(torch.nn.Module):
+        def forward(
+            self, x: Images, t: torch.Tensor, encoder_hidden_states: torch.Tensor
+        ) -> "Oracle":
+            assert x.equal(pixel_unshuffle(x_t, fold))
+            assert encoder_hidden_states.shape == (3, 77, 4)
+            self.sample = torch.cat([pixel_unshuffle(part, fold) for part in (said, x0)], dim=1)
+            return self
+
+    network = PixelNetwork(Oracle(), SCHEDULE, fold, predicts)
+    prediction = network(x_t, t, torch.zeros(3, 77, 4))
+    torch.testing.assert_close(prediction.eps, eps, rtol=1e-4, atol=1e-4)
+    assert prediction.variance is not None
+    assert prediction.variance.equal(x0)
+
+
+def test_folder_is_one_that_diffusers_loads(tmp_path: Path) -> None:
+    embeddings = torch.randn(2, 77, 384)
+    saved(tmp_path, dict(zip(["", "a dog"], embeddings, strict=True)))
+    unet = small()
     for name, value in read_unet(tmp_path).state_dict().items():
         assert value.dtype == torch.float32
         assert value.equal(unet.state_dict()[name].half().float())
@@ -32,5 +97,179 @@ def test_folder_is_one_that_diffusers_loads(tmp_path: Path) -> None:
         output_type="pt",
     ).images
     assert picture.shape == (1, 12, 32, 32)
-    packed = safetensors.torch.load(contents["prompts.safetensors"])
+    packed = safetensors.torch.load((tmp_path / "prompts.safetensors").read_bytes())
     assert packed["1"].equal(embeddings[1].half())
+
+
+class Noise:
+    """Stands where diffusers draws noise, and remembers what it gave."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(3)
+        self.given: list[torch.Tensor] = []
+
+    def __call__(self, shape: tuple[int, ...], **kwargs: object) -> torch.Tensor:
+        self.given.append(torch.randn(shape, generator=self.generator))
+        return self.given[-1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 7.0])
+@pytest.mark.parametrize("model", ["floyd", "folded"])
+def test_paints_what_diffusers_paints(
+    model: str, scale: float, floyd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same noise and timesteps, by DDPM's step, as :class:`diffusers.IFPipeline`."""
+    prompts = ["", "a photo of a dog"]
+    if model == "folded":
+        rows = torch.randn(2, 77, 384, generator=torch.Generator().manual_seed(0)).half().float()
+        folder = saved(tmp_path, dict(zip(prompts, rows, strict=True)))
+    else:
+        folder = floyd
+    ours = load(folder, device="cpu")
+    pipeline = IFPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler.register_to_config(thresholding=False, clip_sample=False)
+    noise = Noise()
+    for module in ("pipelines.deepfloyd_if.pipeline_if", "schedulers.scheduling_ddpm"):
+        monkeypatch.setattr(f"diffusers.{module}.randn_tensor", noise)
+    timesteps = [900, 600, 300, 0]
+    uncond, cond = ours.encode(prompts).split(1)
+    theirs = pipeline(
+        prompt_embeds=cond,
+        negative_prompt_embeds=uncond,
+        guidance_scale=scale,
+        timesteps=timesteps,
+        output_type="pt",
+    ).images
+    fold = ours.network.fold
+    given = iter([pixel_shuffle(part, fold) for part in noise.given])
+
+    def step(
+        schedule: NoiseSchedule,
+        x_t: Images,
+        prediction: Prediction,
+        t: Times,
+        s: Times,
+        noise: Images | None,
+    ) -> Images:
+        return ddpm_step(schedule, x_t, prediction, t, s, next(given, None))
+
+    start = next(given)
+    told = guided(ours.denoiser(prompts[1]), ours.denoiser(), scale=scale)
+    denoiser = told if scale != 1 else ours.denoiser(prompts[1])
+    *_, last = denoise(denoiser, ours.schedule, start, timesteps, step=step)
+    expected = pixel_shuffle(theirs, fold)
+    torch.testing.assert_close(last.x, expected, rtol=0, atol=1e-3)
+
+
+def test_prompts_are_encoded_as_diffusers_does(floyd: Path) -> None:
+    pipeline = IFPipeline.from_pretrained(floyd)
+    prompts = ["A photo of a DOG ", "", "an old man"]
+    expected, _ = pipeline.encode_prompt(prompts, do_classifier_free_guidance=False)
+    torch.testing.assert_close(load(floyd, device="cpu").encode(prompts), expected)
+
+
+def test_every_operation_of_the_book_works(floyd: Path, images: Callable[..., Images]) -> None:
+    model = load(floyd, device="cpu")
+    assert model.size == 32
+    steps = [900, 450, 0]
+    x0 = images(2, 3, 32, 32).clamp(-1, 1)
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    dog, man, uncond = (model.denoiser(p) for p in ("a photo of a dog", "an old man", ""))
+    start = noise_like(x0, torch.Generator().manual_seed(0))
+
+    blur = GaussianBlur(9, 2.0)
+    for denoiser in (
+        dog,
+        guided(dog, uncond, scale=7),
+        guided(anagram((dog, Identity()), (man, VerticalFlip())), uncond, scale=7),
+        guided(hybrid(dog, man, low_pass=blur), uncond, scale=7),
+    ):
+        rules: tuple[Step, ...] = (ddim_step, ddpm_step)
+        for rule in rules:
+            seeded = torch.Generator().manual_seed(1)
+            *_, last = denoise(denoiser, model.schedule, start, steps, step=rule, generator=seeded)
+            assert last.x.shape == x0.shape
+            assert last.x.isfinite().all()
+    generator = torch.Generator().manual_seed(2)
+    *_, edited = sdedit(dog, model.schedule, x0, steps, i_start=1, generator=generator)
+    assert edited.x.isfinite().all()
+    keep = keep_outside(model.schedule, x0, mask, generator=generator)
+    *_, painted = denoise(dog, model.schedule, start, steps, constraint=keep)
+    assert painted.x[..., 16:].equal(x0[..., 16:])
+
+
+def test_known_prompts_need_no_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.randn(2, 77, 384).half().float()
+    model = load(saved(tmp_path, {"": rows[0], "a dog": rows[1]}), device="cpu")
+    monkeypatch.setattr("fundiff.text_to_image.TextEncoder.__init__", None)
+    assert model.encode([" A Dog", ""]).equal(rows[[1, 0]])
+
+
+def test_prompts_are_encoded_once(floyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load(floyd, device="cpu")
+    first = model.encode(["a dog", "a man", "a dog"])
+    monkeypatch.setattr("fundiff.text_to_image.T5Encoder.__init__", None)
+    assert model.encode(["a man", "a dog"]).equal(first[[1, 0]])
+
+
+def test_the_environment_names_the_model(floyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNDIFF_MODEL", str(floyd))
+    assert load(device="cpu").name == str(floyd)
+
+
+def test_a_network_wants_to_be_told(floyd: Path) -> None:
+    network = load(floyd, device="cpu").network
+    with pytest.raises(ModelError, match="that of '' means no text"):
+        network(torch.zeros(1, 3, 32, 32), torch.zeros(1, dtype=torch.long), None)
+
+
+def test_stage_two_is_refused(tmp_path: Path) -> None:
+    tiny_floyd.stage_two(tmp_path)
+    with pytest.raises(ModelError, match="is a stage II, which enlarges pictures"):
+        load(tmp_path)
+    index = tmp_path / "model_index.json"
+    said = json.loads(index.read_text())
+    index.write_text(json.dumps({**said, "_class_name": "IFPipeline"}))
+    with pytest.raises(ModelError, match="is a stage II, which enlarges pictures"):
+        load(tmp_path)
+    index.write_text(json.dumps({**said, "_class_name": "StableDiffusionPipeline"}))
+    with pytest.raises(ModelError, match="is a StableDiffusionPipeline, not in the format"):
+        load(tmp_path)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="neither a folder in IF's format"):
+        load(tmp_path)
+
+
+def test_a_model_without_a_network_is_refused(floyd: Path, tmp_path: Path) -> None:
+    tiny_floyd.stage_one(tmp_path)
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ModelError, match="has no network that can be read"):
+        load(tmp_path)
+
+
+def test_a_model_without_an_encoder_says_so(tmp_path: Path) -> None:
+    tiny_floyd.stage_one(tmp_path, encoder=False)
+    with pytest.raises(ModelError, match="no text encoder, and no embedding of 'a dog'"):
+        load(tmp_path, device="cpu").denoiser("a dog")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (GatedRepoError, "accept the licence on the model's page and log in with `hf auth login`"),
+        (RepositoryNotFoundError, "there is no model DeepFloyd/IF-I-M-v1.0, or it needs a token"),
+    ],
+)
+def test_the_hubs_refusals_say_what_to_do(
+    error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise error.__new__(error)
+
+    monkeypatch.setattr("diffusers.configuration_utils.hf_hub_download", refuse)
+    with pytest.raises(ModelError, match=message):
+        load("DeepFloyd/IF-I-M-v1.0")
