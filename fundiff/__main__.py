@@ -1,4 +1,4 @@
-"""The command line: ``python -m fundiff train NAME`` and what goes with it."""
+"""The command line: paint with a model, or make one."""
 
 import argparse
 import math
@@ -6,18 +6,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from accelerate import PartialState
 from tqdm import tqdm
 
 from fundiff.checkpoints import RunError
+from fundiff.data import PictureError, load_mask, load_picture
 from fundiff.emoji.rasters import SpriteError
 from fundiff.emoji.sources import SourceError
 from fundiff.emoji.sprites import build
+from fundiff.painting import Order, OrderError, paint
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import TEXT_TO_IMAGE, is_stale, run_text_to_image
 from fundiff.text_encoder import EncoderError
+from fundiff.text_to_image import ModelError, load
 from fundiff.training import Report
 
 EMOJI = Path("_build") / "emoji"
+
+_ERRORS = (
+    EncoderError,
+    ModelError,
+    OrderError,
+    PictureError,
+    RunError,
+    SourceError,
+    SpriteError,
+    WeightsError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,13 +62,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("--runs", type=Path, default=Path("_build") / "runs")
     training.add_argument("--out", type=Path, help="the folder of weights to write")
     training.set_defaults(run=_train)
+    _add_painting(commands)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-    except (EncoderError, RunError, SourceError, SpriteError, WeightsError) as error:
+    except _ERRORS as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _add_painting(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    sample = commands.add_parser("sample", help="paint pictures of a prompt")
+    sample.add_argument("prompt", help="what they should show")
+    edit = commands.add_parser("edit", help="edit a picture towards a prompt, by SDEdit")
+    edit.add_argument("picture", type=Path, help="the picture to edit")
+    edit.add_argument(
+        "--i-start",
+        type=int,
+        default=10,
+        help="the index of the timestep to start at: the larger, the more is kept",
+    )
+    inpaint = commands.add_parser("inpaint", help="repaint a part of a picture")
+    inpaint.add_argument("picture", type=Path, help="the picture")
+    inpaint.add_argument("mask", type=Path, help="white where to repaint, black where to keep")
+    for command in (edit, inpaint):
+        command.add_argument("--prompt", required=True, help="what it should show")
+    for command in (sample, edit, inpaint):
+        command.add_argument("--seed", type=int, default=0, help="the seed of all the pictures")
+        command.add_argument("--count", type=int, default=1, help="how many pictures")
+        command.add_argument("--scale", type=float, default=7.0, help="the guidance scale")
+        command.add_argument("--stride", type=int, default=30, help="timesteps a step")
+        command.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
+        command.add_argument("--out", type=Path, required=True, help="the PNG file to write")
+        command.set_defaults(run=_paint, picture=None, mask=None, i_start=0)
+    edit.set_defaults(i_start=10)
+
+
+def _paint(options: argparse.Namespace) -> None:
+    where = PartialState()
+    model = load(options.model, device=where.device)
+    mask, picture = options.mask, options.picture
+    order = Order(
+        prompt=options.prompt,
+        seed=options.seed,
+        count=options.count,
+        scale=options.scale,
+        stride=options.stride,
+        picture=picture and load_picture(picture, size=model.size),
+        mask=mask and load_mask(mask, size=model.size),
+        i_start=options.i_start,
+    )
+    hidden = None if where.is_main_process else True
+    with tqdm(total=order.count, desc="painting", unit="picture", disable=hidden) as bar:
+        for done in paint(
+            model,
+            order,
+            options.out,
+            process=where.process_index,
+            processes=where.num_processes,
+        ):
+            bar.update(done - bar.n)
 
 
 def _emoji(options: argparse.Namespace) -> None:

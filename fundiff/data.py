@@ -11,6 +11,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from fundiff.files import write
@@ -151,17 +153,26 @@ def to_uint8(
     return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def save_picture(images: Float[Tensor, "1 3 height width"], path: str | os.PathLike[str]) -> None:
+def save_picture(
+    images: Float[Tensor, "1 3 height width"],
+    path: str | os.PathLike[str],
+    *,
+    text: Mapping[str, str] | None = None,
+) -> None:
     """Write one RGB image in :math:`[-1, 1]` as a PNG file, whole or not at all.
 
     A file that is there is replaced; the folder must exist. Values outside the range are clamped.
+    Each of ``text`` is kept in the file under its name.
 
     Raises:
         ValueError: A value isn't finite.
         OSError: The file can't be written.
     """
-    png = io.BytesIO()
-    Image.fromarray(to_uint8(images)[0].cpu().numpy()).save(png, format="PNG")
+    png, chunks = io.BytesIO(), PngInfo()
+    for name, words in (text or {}).items():
+        chunks.add_text(name, words)
+    picture = Image.fromarray(to_uint8(images)[0].cpu().numpy())
+    picture.save(png, format="PNG", pnginfo=chunks)
     write(path, png.getvalue())
 
 

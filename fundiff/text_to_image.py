@@ -6,6 +6,7 @@ in float32.
 """
 
 import copy
+import hashlib
 import json
 import math
 import os
@@ -21,6 +22,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from fundiff.files import sha256
 from fundiff.guidance import Bound
 from fundiff.pretrained import CARD, Card, shipped, verify
 from fundiff.process import eps_of_velocity, predict_eps
@@ -85,6 +87,9 @@ class TextToImage:
         network: Its network.
         size: The width and height of its pictures.
         device: Where it runs.
+        digest: What its weights are known by: the digest of their card or files, or the commit.
+        threshold: The quantile and the largest value of dynamic thresholding, where the model's
+            own sampler does it, for :func:`fundiff.guidance.thresholded`.
         card: The card of its weights, where it has one.
     """
 
@@ -92,6 +97,8 @@ class TextToImage:
     network: PixelNetwork
     size: int
     device: torch.device
+    digest: str
+    threshold: tuple[float, float] | None
     card: Card | None
     _encoder: Callable[[Sequence[str]], Embeddings]
     _known: dict[str, Embeddings] = field(repr=False)
@@ -180,6 +187,8 @@ def load(
         network=PixelNetwork(unet, schedule, fold, predicts, precision),
         size=unet.config.sample_size * fold,
         device=where,
+        digest=_digest(folder) if folder.is_dir() else _commit(source),
+        threshold=_threshold(scheduler),
         card=card,
         _encoder=_encoder(name, source, index, unet.config.encoder_hid_dim, where, precision),
         _known=_shipped_embeddings(folder),
@@ -253,6 +262,28 @@ def _shipped_embeddings(folder: Path) -> dict[str, Embeddings]:
     prompts = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
     rows = safetensors.torch.load((folder / "prompts.safetensors").read_bytes())
     return {prompt: rows[str(row)][None].float() for row, prompt in enumerate(prompts)}
+
+
+def _threshold(scheduler: DDPMScheduler) -> tuple[float, float] | None:
+    config = scheduler.config
+    if not config.thresholding:
+        return None
+    return config.dynamic_thresholding_ratio, config.sample_max_value
+
+
+def _digest(folder: Path) -> str:
+    """Digest a folder's weights, by its card where it has one."""
+    if (folder / CARD).is_file():
+        return sha256(folder / CARD)[:16]
+    digests = [sha256(path) for path in sorted((folder / "unet").glob("*.safetensors"))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+
+
+def _commit(name: str) -> str:
+    *_, commit = UNet2DConditionModel.load_config(
+        name, subfolder="unet", return_unused_kwargs=True, return_commit_hash=True
+    )
+    return str(commit)
 
 
 def _read(source: str, dtype: torch.dtype) -> UNet2DConditionModel:

@@ -22,7 +22,7 @@ FLOORS = (
     ("emoji.dataset",),
     ("text_encoder", "metrics", "figures"),
     ("folded", "text_to_image"),
-    ("captioned",),
+    ("captioned", "painting"),
     ("recipes",),
     ("__main__",),
 )
@@ -32,7 +32,7 @@ HEAVY = {
     "transformers": {"text_encoder"},
     "matplotlib": {"figures"},
     "torchvision.datasets": {"data"},
-    "accelerate": {"training", "recipes"},
+    "accelerate": {"training", "recipes", "__main__"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path

@@ -1,0 +1,216 @@
+"""Pictures by the number: sampled, edited or inpainted, in blocks that can be stopped and shared.
+
+Each picture's random numbers depend on the seed and the picture's number alone. Pictures are
+painted in fixed blocks, one batch each, which any number of processes share out among themselves:
+the files are the same however many there are, and what is there already isn't painted again.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from fundiff.data import save_picture
+from fundiff.draws import Draws
+from fundiff.guidance import guided, thresholded
+from fundiff.process import add_noise
+from fundiff.sampling import denoise, keep_outside, noise_like
+from fundiff.text_to_image import TextToImage
+from fundiff.types import Constraint, Denoiser, Images
+
+BLOCK = 8
+"""How many pictures are painted as one batch."""
+
+CHUNK = "fundiff"
+"""The name of the text in each PNG that says how it was made, as JSON."""
+
+
+class OrderError(ValueError):
+    """An order that can't be carried out; the message says what to change."""
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What to paint.
+
+    Attributes:
+        prompt: What the pictures should show.
+        seed: The seed of them all.
+        count: How many pictures.
+        scale: The guidance scale: 0 is unconditional, 1 conditional, more exaggerates.
+        stride: How many timesteps a step goes.
+        picture: The picture to edit or inpaint, ``(1, 3, size, size)``, or None.
+        mask: Where to repaint it, 1, and where to keep it, 0, or None for everywhere.
+        i_start: The index of the timestep to start at; above 0 it keeps some of the picture.
+
+    Raises:
+        OrderError: A number is out of its range, or there is a mask or a start without a picture.
+    """
+
+    prompt: str
+    seed: int = 0
+    count: int = 1
+    scale: float = 7.0
+    stride: int = 30
+    picture: Images | None = None
+    mask: Tensor | None = None
+    i_start: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not 0 <= self.seed < 2**63:
+            raise OrderError(
+                f"count must be at least 1 and the seed in [0, 2^63), got {self.count} and "
+                f"{self.seed}"
+            )
+        if self.picture is None and (self.mask is not None or self.i_start):
+            raise OrderError("a mask and a start on the way need a picture")
+
+    def words(self) -> dict[str, object]:
+        """Name what decides the pictures, as JSON values."""
+        said: dict[str, object] = {
+            "prompt": self.prompt,
+            "seed": self.seed,
+            "scale": self.scale,
+            "stride": self.stride,
+        }
+        if self.picture is not None:
+            said |= {"picture": _digest(self.picture), "i_start": self.i_start}
+        if self.mask is not None:
+            said["mask"] = _digest(self.mask)
+        return said
+
+
+def paint(
+    model: TextToImage, order: Order, out: Path, *, process: int = 0, processes: int = 1
+) -> Iterator[int]:
+    """Paint this process's share of an order, and write each block when it is done.
+
+    One picture goes to ``out`` itself; several get their numbers between the name and its ending.
+    Each PNG says in a text called ``fundiff`` how it was made.
+
+    Args:
+        model: The model.
+        order: What to paint.
+        out: The file to write, which ends in ``.png``.
+        process: Which process this is, from 0.
+        processes: How many processes share the order.
+
+    Yields:
+        After each block, how many pictures are there now that are this process's.
+
+    Raises:
+        OrderError: The file isn't called ``.png``, one is there that this order didn't make, or
+            the model's walk has no such start.
+        OSError: A file can't be written.
+    """
+    if out.suffix.lower() != ".png":
+        raise OrderError(f"pictures are written as PNG: call the file {out.with_suffix('.png')}")
+    timesteps = _timesteps(model, order)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    starts = range(0, order.count, BLOCK)
+    blocks = [range(start, min(start + BLOCK, order.count)) for start in starts]
+    done = 0
+    for block in blocks[process::processes]:
+        paths = [_path(out, number, order.count) for number in block]
+        said = [_said(model, order, number) for number in block]
+        there = [_is_there(path, words) for path, words in zip(paths, said, strict=True)]
+        if not all(there):
+            images = _paint(model, order, timesteps, block)
+            for image, path, words in zip(images.split(1), paths, said, strict=True):
+                save_picture(image, path, text={CHUNK: words})
+        done += len(block)
+        yield done
+
+
+def _timesteps(model: TextToImage, order: Order) -> list[int]:
+    try:
+        timesteps = model.schedule.strided(stride=order.stride)
+    except ValueError as error:
+        raise OrderError(str(error)) from error
+    if not 0 <= order.i_start < len(timesteps):
+        raise OrderError(
+            f"the start must be an index from 0 to {len(timesteps) - 1}, got {order.i_start}"
+        )
+    return timesteps[order.i_start :]
+
+
+def _paint(model: TextToImage, order: Order, timesteps: list[int], block: range) -> Images:
+    generators = [
+        torch.Generator().manual_seed(picture_seed(order.seed, number)) for number in block
+    ]
+    like = torch.empty(1, 3, model.size, model.size, device=model.device)
+    x = torch.cat([noise_like(like, generator) for generator in generators])
+    constraint = None
+    if order.picture is not None:
+        picture = order.picture.to(model.device)
+        if order.mask is not None:
+            constraint = _keep(model, picture, order.mask.to(model.device), generators)
+        if order.i_start:
+            t = torch.full((len(x),), timesteps[0], device=model.device)
+            x = add_noise(model.schedule, picture.expand_as(x), t, x)
+    denoiser: Denoiser = guided(model.denoiser(order.prompt), model.denoiser(), scale=order.scale)
+    if model.threshold is not None:
+        ratio, most = model.threshold
+        denoiser = thresholded(denoiser, model.schedule, ratio=ratio, max_value=most)
+    *_, last = denoise(denoiser, model.schedule, x, timesteps, constraint=constraint)
+    return last.x
+
+
+def _keep(
+    model: TextToImage, picture: Images, mask: Tensor, generators: list[torch.Generator]
+) -> Constraint:
+    """Keep what is outside the mask, with each picture's own noise."""
+    each = [
+        keep_outside(model.schedule, picture, mask, generator=generator) for generator in generators
+    ]
+
+    def constrain(x: Images, s: int) -> Images:
+        return torch.cat([keep(one, s) for keep, one in zip(each, x.split(1), strict=True)])
+
+    return constrain
+
+
+def picture_seed(seed: int, number: int) -> int:
+    """Return the seed of the generator of one picture's noise.
+
+    Args:
+        seed: The order's seed.
+        number: The picture's number.
+
+    Returns:
+        A number from 0 to 2**63 - 1.
+    """
+    return Draws(seed, number, 1, 0, 1, torch.device("cpu")).key("picture")
+
+
+def _path(out: Path, number: int, count: int) -> Path:
+    if count == 1:
+        return out
+    return out.with_name(f"{out.stem}-{number:0{max(3, len(str(count - 1)))}}{out.suffix}")
+
+
+def _said(model: TextToImage, order: Order, number: int) -> str:
+    engine = {"engine": Path(model.name).name, "weights": model.digest}
+    return json.dumps({**order.words(), "number": number, **engine}, ensure_ascii=True)
+
+
+def _is_there(path: Path, words: str) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with Image.open(path) as image:
+            found = image.info.get(CHUNK)
+    except (OSError, UnidentifiedImageError):
+        found = None
+    if found != words:
+        raise OrderError(f"{path} is there already, and isn't of this order: choose another --out")
+    return True
+
+
+def _digest(image: Tensor) -> str:
+    return sha256(image.cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
