@@ -18,7 +18,7 @@ from fundiff.painting import Order, OrderError, paint
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import TEXT_TO_IMAGE, is_stale, run_text_to_image
 from fundiff.text_encoder import EncoderError
-from fundiff.text_to_image import ModelError, load
+from fundiff.text_to_image import ModelError, load, save_embeddings
 from fundiff.training import Report
 
 EMOJI = Path("_build") / "emoji"
@@ -93,15 +93,26 @@ def _add_painting(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         command.add_argument("--count", type=int, default=1, help="how many pictures")
         command.add_argument("--scale", type=float, default=7.0, help="the guidance scale")
         command.add_argument("--stride", type=int, default=30, help="timesteps a step")
+        command.add_argument("--embeddings", type=Path, help="a file that embed wrote")
         command.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
         command.add_argument("--out", type=Path, required=True, help="the PNG file to write")
         command.set_defaults(run=_paint, picture=None, mask=None, i_start=0)
     edit.set_defaults(i_start=10)
+    embed = commands.add_parser("embed", help="encode prompts once, to spare the encoder later")
+    embed.add_argument("prompts", nargs="+", help="the prompts")
+    embed.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
+    embed.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
+    embed.set_defaults(run=_embed)
+
+
+def _embed(options: argparse.Namespace) -> None:
+    save_embeddings(load(options.model), options.prompts, options.out)
+    print(f"{len(options.prompts)} prompts are in {options.out}")
 
 
 def _paint(options: argparse.Namespace) -> None:
     where = PartialState()
-    model = load(options.model, device=where.device)
+    model = load(options.model, device=where.device, embeddings=options.embeddings)
     mask, picture = options.mask, options.picture
     order = Order(
         prompt=options.prompt,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import safetensors
 import safetensors.torch
 import torch
 from diffusers import DDPMScheduler, DiffusionPipeline, IFPipeline, UNet2DConditionModel
@@ -22,12 +23,12 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from fundiff.files import sha256
+from fundiff.files import sha256, write
 from fundiff.guidance import Bound
 from fundiff.pretrained import CARD, Card, shipped, verify
 from fundiff.process import eps_of_velocity, predict_eps
 from fundiff.schedule import NoiseSchedule
-from fundiff.text_encoder import Embeddings, T5Encoder, TextEncoder
+from fundiff.text_encoder import TOKENS, Embeddings, T5Encoder, TextEncoder
 from fundiff.types import Images, Prediction, Times
 
 MODEL = "FUNDIFF_MODEL"
@@ -149,6 +150,7 @@ def load(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    embeddings: Path | None = None,
 ) -> TextToImage:
     """Load a text-to-image model in IF's format.
 
@@ -158,13 +160,14 @@ def load(
             else the bundled model.
         device: Where it runs; by default the GPU where there is one.
         dtype: The precision of its network; by default float16 on a GPU, float32 on a CPU.
+        embeddings: A file of :func:`save_embeddings`, whose prompts then need no encoder.
 
     Returns:
         The model.
 
     Raises:
-        ModelError: There is no such model, it may not be fetched, or it isn't stage I in IF's
-            format.
+        ModelError: There is no such model, it may not be fetched, it isn't stage I in IF's format,
+            or the embeddings aren't for it.
         WeightsError: The folder has a card, and isn't what the card says.
     """
     name = str(name or os.environ.get(MODEL) or BUNDLED)
@@ -182,6 +185,10 @@ def load(
     unet = _read(source, precision)
     fold = _fold(name, unet)
     unet.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
+    width = unet.config.encoder_hid_dim
+    known = _shipped_embeddings(folder)
+    if embeddings is not None:
+        known |= _read_embeddings(embeddings, width)
     return TextToImage(
         name=name,
         network=PixelNetwork(unet, schedule, fold, predicts, precision),
@@ -190,9 +197,46 @@ def load(
         digest=_digest(folder) if folder.is_dir() else _commit(source),
         threshold=_threshold(scheduler),
         card=card,
-        _encoder=_encoder(name, source, index, unet.config.encoder_hid_dim, where, precision),
-        _known=_shipped_embeddings(folder),
+        _encoder=_encoder(name, source, index, width, where, precision),
+        _known=known,
     )
+
+
+def save_embeddings(model: TextToImage, prompts: Sequence[str], path: Path) -> None:
+    """Encode prompts once and keep that, so that the encoder isn't needed for them again.
+
+    The file is safetensors in half precision, with the prompts in its header; that of "" is always
+    among them.
+
+    Args:
+        model: The model whose prompts they are; any model with the same encoder can read them.
+        prompts: The prompts.
+        path: The file to write; one that is there is replaced.
+
+    Raises:
+        ModelError: As :meth:`TextToImage.encode`.
+        EncoderError: As :meth:`TextToImage.encode`.
+        OSError: The file can't be written.
+    """
+    words = list(dict.fromkeys(["", *(prompt.lower().strip() for prompt in prompts)]))
+    rows = {str(i): row.half().cpu() for i, row in enumerate(model.encode(words))}
+    write(path, safetensors.torch.save(rows, metadata={"prompts": json.dumps(words)}))
+
+
+def _read_embeddings(path: Path, width: int) -> dict[str, Embeddings]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            prompts = json.loads(file.metadata()["prompts"])
+            rows = {word: file.get_tensor(str(i))[None] for i, word in enumerate(prompts)}
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{path} should be a file of embeddings: {error}") from error
+    for word, row in rows.items():
+        if row.shape != (1, TOKENS, width):
+            raise ModelError(
+                f"{path} has {[*row.shape[1:]]} numbers for {word!r}, where the model wants "
+                f"{[TOKENS, width]}: they are of another encoder"
+            )
+    return {word: row.float() for word, row in rows.items()}
 
 
 def _index(source: str) -> dict[str, object]:

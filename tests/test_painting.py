@@ -197,6 +197,16 @@ def test_the_command_line_paints(
         assert said["weights"] == load(folder).digest
 
 
+def test_the_command_line_embeds(folder: Path, tmp_path: Path) -> None:
+    bare, kept = tmp_path / "bare", str(tmp_path / "e.safetensors")
+    tiny_floyd.stage_one(bare, encoder=False)
+    assert main(["embed", "a dog", "--model", str(folder), "--out", kept]) == 0
+    words = ["sample", "a dog", "--model", str(bare), "--stride", str(STRIDE)]
+    out = ["--out", str(tmp_path / "a.png")]
+    assert main([*words, *out]) == 1
+    assert main([*words, "--embeddings", kept, *out]) == 0
+
+
 def test_the_command_line_says_what_is_wrong_in_a_line(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

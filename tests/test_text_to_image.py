@@ -22,6 +22,7 @@ from fundiff.text_to_image import (
     folder_contents,
     load,
     read_unet,
+    save_embeddings,
 )
 from fundiff.types import Images, Prediction, Times
 from fundiff.views import Identity, VerticalFlip
@@ -212,6 +213,31 @@ def test_prompts_are_encoded_once(floyd: Path, monkeypatch: pytest.MonkeyPatch) 
     first = model.encode(["a dog", "a man", "a dog"])
     monkeypatch.setattr("fundiff.text_to_image.T5Encoder.__init__", None)
     assert model.encode(["a man", "a dog"]).equal(first[[1, 0]])
+
+
+def test_embeddings_are_made_once_for_all_models_with_the_encoder(
+    floyd: Path, tmp_path: Path
+) -> None:
+    model = load(floyd, device="cpu")
+    save_embeddings(model, ["A Dog ", "an old man"], tmp_path / "e.safetensors")
+    tiny_floyd.stage_one(tmp_path / "other", encoder=False)
+    other = load(tmp_path / "other", device="cpu", embeddings=tmp_path / "e.safetensors")
+    prompts = ["", "a dog", "An old man"]
+    torch.testing.assert_close(other.encode(prompts), model.encode(prompts), rtol=1e-3, atol=1e-3)
+
+
+def test_other_files_of_embeddings_are_refused(floyd: Path, tmp_path: Path) -> None:
+    rows = {"0": torch.zeros(77, 5), "1": torch.zeros(77, 5)}
+    path = tmp_path / "e.safetensors"
+    path.write_bytes(safetensors.torch.save(rows, metadata={"prompts": '["", "a dog"]'}))
+    with pytest.raises(ModelError, match=r"has \[77, 5\] numbers for '', where .* \[77, 24\]"):
+        load(floyd, embeddings=path)
+    for content in (safetensors.torch.save(rows), b"something else"):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=r"e\.safetensors should be a file of embeddings"):
+            load(floyd, embeddings=path)
+    with pytest.raises(ModelError, match=r"none\.safetensors should be a file of embeddings"):
+        load(floyd, embeddings=tmp_path / "none.safetensors")
 
 
 def test_the_environment_names_the_model(floyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
