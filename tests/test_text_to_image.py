@@ -13,7 +13,9 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from fundiff.filters import GaussianBlur
 from fundiff.folded import new_unet
 from fundiff.guidance import anagram, guided, hybrid
+from fundiff.pretrained import shipped
 from fundiff.process import Step, add_noise, ddim_step, ddpm_step
+from fundiff.recipes import PROMPTS
 from fundiff.sampling import denoise, keep_outside, noise_like, sdedit
 from fundiff.schedule import NoiseSchedule
 from fundiff.text_to_image import (
@@ -115,7 +117,7 @@ class Noise:
 
 
 @pytest.mark.parametrize("scale", [1.0, 7.0])
-@pytest.mark.parametrize("model", ["floyd", "folded"])
+@pytest.mark.parametrize("model", ["floyd", "folded", "bundled"])
 def test_paints_what_diffusers_paints(
     model: str, scale: float, floyd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +127,7 @@ def test_paints_what_diffusers_paints(
         rows = torch.randn(2, 77, 384, generator=torch.Generator().manual_seed(0)).half().float()
         folder = saved(tmp_path, dict(zip(prompts, rows, strict=True)))
     else:
-        folder = floyd
+        folder = floyd if model == "floyd" else shipped("text-to-image")
     ours = load(folder, device="cpu")
     pipeline = IFPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
@@ -161,6 +163,18 @@ def test_paints_what_diffusers_paints(
     *_, last = denoise(denoiser, ours.schedule, start, timesteps, step=step)
     expected = pixel_shuffle(theirs, fold)
     torch.testing.assert_close(last.x, expected, rtol=0, atol=1e-3)
+
+
+def test_the_bundled_model_needs_nothing_but_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FUNDIFF_MODEL", raising=False)
+    monkeypatch.setattr("fundiff.text_to_image.TextEncoder.__init__", None)
+    model = load(device="cpu")
+    assert model.size == 64
+    assert model.card is not None
+    assert model.card.recipe == "text-to-image"
+    assert model.card.parameters <= 28_000_000
+    assert model.encode(["", *PROMPTS]).shape == (25, 77, 384)
+    assert model.schedule.alpha_bar.equal(SCHEDULE.alpha_bar)
 
 
 def test_prompts_are_encoded_as_diffusers_does(floyd: Path) -> None:
