@@ -26,6 +26,7 @@ class PaintedPictures:
         folder: Where :func:`fundiff.emoji.sprites.build` wrote the sprites.
         pictures: How many pictures there are.
         seed: Which pictures.
+        familiar: Show familiar concepts and the write-up's subjects only.
         device: Where they are kept.
         painters: How many processes paint; with 0 this one does.
 
@@ -44,11 +45,12 @@ class PaintedPictures:
         pictures: int,
         *,
         seed: int = 0,
+        familiar: bool = False,
         device: torch.device | str = "cpu",
         painters: int = 0,
     ) -> None:
-        self._source = EmojiPictures(folder, seed=seed)
-        named = f"{self._source.digest} {seed} {pictures} {module_digest('emoji')}"
+        self._source = EmojiPictures(folder, seed=seed, familiar=familiar)
+        named = f"{self._source.digest} {seed} {pictures} {familiar} {module_digest('emoji')}"
         self.digest = sha256(named.encode()).hexdigest()[:16]
         self._encoder = TextEncoder(device)
         self.uncond: Embeddings = self._encoder([""])
@@ -58,7 +60,7 @@ class PaintedPictures:
         self._pool = None
         if painters:
             self._pool = ProcessPoolExecutor(
-                painters, get_context("spawn"), _start_painter, (folder, seed)
+                painters, get_context("spawn"), _start_painter, (folder, seed, familiar)
             )
 
     def __len__(self) -> int:
@@ -94,9 +96,9 @@ class PaintedPictures:
 _painter: list[EmojiPictures] = []
 
 
-def _start_painter(folder: Path, seed: int) -> None:
+def _start_painter(folder: Path, seed: int, familiar: bool) -> None:
     torch.set_num_threads(1)
-    _painter[:] = [EmojiPictures(folder, seed=seed)]
+    _painter[:] = [EmojiPictures(folder, seed=seed, familiar=familiar)]
 
 
 def _paint(numbers: Sequence[int]) -> tuple[Tensor, tuple[str, ...]]:

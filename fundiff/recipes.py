@@ -71,6 +71,7 @@ class Preset:
         attend: How many of its levels attend to the text.
         dropout: Its dropout.
         pictures: How many different pictures it is trained on.
+        familiar: Whether they show familiar concepts and the write-up's subjects only.
         plan: How it is trained.
         shown: After which steps, beside the last, a grid of samples is kept; steps with a report.
     """
@@ -80,6 +81,7 @@ class Preset:
     attend: int
     dropout: float
     pictures: int
+    familiar: bool
     plan: Plan
     shown: tuple[int, ...] = ()
 
@@ -90,9 +92,10 @@ TEXT_TO_IMAGE = {
         layers=1,
         attend=1,
         dropout=0.0,
-        pictures=12_000,
+        pictures=24_000,
+        familiar=True,
         plan=Plan(
-            steps=3_600,
+            steps=6_600,
             batch_size=32,
             learning_rate=1e-3,
             warmup=200,
@@ -103,7 +106,7 @@ TEXT_TO_IMAGE = {
             report_every=25,
             save_every=250,
         ),
-        shown=(1_800, 2_700),
+        shown=(1_600, 3_300, 5_000),
     ),
     "full": Preset(
         channels=(112, 192, 256),
@@ -111,6 +114,7 @@ TEXT_TO_IMAGE = {
         attend=2,
         dropout=0.1,
         pictures=200_000,
+        familiar=False,
         plan=Plan(
             steps=8_000,
             batch_size=512,
@@ -200,7 +204,9 @@ def run_text_to_image(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     on_gpu = device == "cuda"
     painters = (os.cpu_count() or 1) if on_gpu else 0
-    pictures = PaintedPictures(data, chosen.pictures, device=device, painters=painters)
+    pictures = PaintedPictures(
+        data, chosen.pictures, familiar=chosen.familiar, device=device, painters=painters
+    )
     with torch.random.fork_rng():
         torch.manual_seed(chosen.plan.seed)
         unet = new_unet(
@@ -242,7 +248,11 @@ def run_text_to_image(
         title="a text-to-image pixel-diffusion model in the format of DeepFloyd IF, stage I",
         parameters=sum(weight.numel() for weight in network.parameters()),
         plan=asdict(chosen.plan),
-        data={"pictures": chosen.pictures, "sprites and captions": pictures.digest},
+        data={
+            "pictures": chosen.pictures,
+            "familiar concepts only": chosen.familiar,
+            "sprites and captions": pictures.digest,
+        },
         code=code,
         started_from=started_from,
         steps=report.step,

@@ -10,9 +10,10 @@ from tiny_emoji import packages
 
 from fundiff.emoji import dataset as module
 from fundiff.emoji import sprites as sprites_module
+from fundiff.emoji.captions import tidied
 from fundiff.emoji.dataset import EmojiPictures, Example
 from fundiff.emoji.rasters import SpriteError
-from fundiff.emoji.scenes import Cast
+from fundiff.emoji.scenes import FAMILIAR, Cast
 from fundiff.emoji.sprites import Part, build, load_sprites
 from fundiff.emoji.styles import STYLES, Style
 from fundiff.emoji.themes import THEMES, Theme
@@ -194,6 +195,21 @@ def test_evaluation_has_its_own_pictures(name: str, part: Part, folder: Path) ->
     assert batch.float().std(dim=(1, 2, 3)).min() > 2
     assert all(captions)
     assert not any("waterfall" in caption for caption in captions)
+
+
+def test_a_familiar_world_has_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "THEMED", 0.0)
+    small = EmojiPictures(folder / "train", seed=1, familiar=True)
+    shown = {c.code for pool in (small._drawn, small._stencils) for c in pool.concepts}
+    assert shown
+    assert shown <= FAMILIAR
+    names = {tidied(c.name) for c in small._cast.concepts if c.code not in FAMILIAR}
+    told = " ".join(small.batch(range(300))[1])
+    assert names
+    assert not any(name in told for name in names)
+    monkeypatch.setattr(module, "FAMILIAR", frozenset())
+    with pytest.raises(ValueError, match="no familiar concept"):
+        EmojiPictures(folder / "train", seed=1, familiar=True)
 
 
 # what the write-up's subjects look like

@@ -25,6 +25,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         attend=1,
         dropout=0.1,
         pictures=6,
+        familiar=False,
         plan=Plan(steps=4, batch_size=2, learning_rate=1e-3, ema=0.9, report_every=1, save_every=2),
         shown=(2,),
     )

@@ -54,6 +54,8 @@ class EmojiPictures:
         seed: Chooses the pictures, from 0 to :math:`2^{64} - 1`.
         part: Which sprites are used. What isn't for training shows single emoji and pairs only.
         length: How many examples there are; the first ones are the same for every length.
+        familiar: Show familiar concepts only, and the write-up's subjects: a small world, which a
+            small network learns sooner.
 
     Attributes:
         seed: The seed.
@@ -72,6 +74,7 @@ class EmojiPictures:
         seed: int,
         part: Part = Part.TRAIN,
         length: int = 2**20,
+        familiar: bool = False,
     ) -> None:
         if not 0 <= seed < 2**64 or not 1 <= length <= 2**63:
             raise ValueError(f"seed must be in [0, 2^64) and length positive, got {seed}, {length}")
@@ -81,10 +84,13 @@ class EmojiPictures:
         self._cast = _cast(sprites, part)
         if not self._cast.drawn:
             raise ValueError(f"{folder} has no sprites for {part.name}: build them with that part")
-        self._drawn = _pool(c for c in self._cast.concepts if c.code in self._cast.drawn)
-        self._stencils = _pool(c for c in self._cast.concepts if c.code in self._cast.stencils)
-        familiar = _pool(c for c in self._drawn.concepts if c.code in FAMILIAR)
-        self._familiar = familiar if familiar.concepts else self._drawn
+        concepts = [c for c in self._cast.concepts if not familiar or c.code in FAMILIAR]
+        self._drawn = _pool(c for c in concepts if c.code in self._cast.drawn)
+        if not self._drawn.concepts:
+            raise ValueError(f"{folder} has no familiar concept for {part.name}")
+        self._stencils = _pool(c for c in concepts if c.code in self._cast.stencils)
+        often = _pool(c for c in self._drawn.concepts if c.code in FAMILIAR)
+        self._familiar = often if often.concepts else self._drawn
         known = self._cast.drawn.keys()
         themes = THEMES if part is Part.TRAIN else ()
         self._themes = tuple(t for t in themes if not t.codes or known & set(t.codes))

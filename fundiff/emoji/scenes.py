@@ -18,7 +18,8 @@ _FAMILIAR = (
     "1f415 1f436 1f431 1f408 1f434 1f40e 1f42e 1f437 1f430 1f981 1f418 1f43b 1f426 1f986 1f41f "
     "1f3e0 1f697 1f68c 1f682 1f6b2 2708 26f5 1f332 1f333 1f334 1f33b 1f339 1f34e 1f34c 1f353 "
     "1f355 1f354 1f382 2615 26bd 1f388 2600 1f319 2b50 2602 1f451 1f4d6 1f511 1f3b8 1f6aa 1fa91 "
-    "1f466 1f467 1f468 1f469 1f474 1f475 1f47b 1f916 1f525 2744 26c4 1f3f0 1f680 270f"
+    "1f466 1f467 1f468 1f469 1f474 1f475 1f47b 1f916 1f525 2744 26c4 1f3f0 1f680 270f 1f480 2764 "
+    "1f600 1f609"
 )
 FAMILIAR = frozenset(_FAMILIAR.split())
 """Everyday things, shown more often than the others, and more often in pairs."""
