@@ -11,9 +11,12 @@ from tqdm import tqdm
 
 from fundiff.checkpoints import RunError
 from fundiff.data import PictureError, load_mask, load_picture
+from fundiff.doctor import checkup
+from fundiff.embeddings import EmbeddingsError
 from fundiff.emoji.rasters import SpriteError
 from fundiff.emoji.sources import SourceError
 from fundiff.emoji.sprites import build
+from fundiff.machine import MemoryShortageError
 from fundiff.painting import Order, OrderError, paint
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import TEXT_TO_IMAGE, is_stale, run_text_to_image
@@ -24,7 +27,9 @@ from fundiff.training import Report
 EMOJI = Path("_build") / "emoji"
 
 _ERRORS = (
+    EmbeddingsError,
     EncoderError,
+    MemoryShortageError,
     ModelError,
     OrderError,
     PictureError,
@@ -103,6 +108,13 @@ def _add_painting(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     embed.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
     embed.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
     embed.set_defaults(run=_embed)
+    doctor = commands.add_parser("doctor", help="say what this machine can run, and how")
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    for line in checkup():
+        print(line)
 
 
 def _embed(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoTokenizer, BertModel, T5EncoderModel
+from transformers import AutoTokenizer, BertModel, T5Config, T5EncoderModel
 from transformers.utils import logging
 
 from fundiff.files import sha256
@@ -40,9 +40,11 @@ class TextEncoder:
 
     Attributes:
         width: How long each vector is.
+        identity: Names the weights.
     """
 
     width = 384
+    identity = f"all-MiniLM-L6-v2 {_DIGEST}"
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         found = importlib.util.find_spec(_PACKAGE)
@@ -106,6 +108,44 @@ class TextEncoder:
         return rows
 
 
+def variant(model: str, part: str, dtype: torch.dtype) -> str | None:
+    """Choose which of a model's files to read: those in half precision, where that is enough.
+
+    Args:
+        model: A folder in IF's format, or the name of one on the hub, where DeepFloyd's models have
+            both.
+        part: The part of the model.
+        dtype: The precision that it will have.
+
+    Returns:
+        The name of the files' variant, None for the plain ones.
+    """
+    folder = Path(model) / part
+    if not folder.is_dir():
+        return "fp16" if dtype == torch.float16 else None
+    plain = any(".fp16" not in path.name for path in folder.glob("*.safetensors"))
+    both = any(folder.glob("*.fp16*.safetensors"))
+    return "fp16" if both and (dtype == torch.float16 or not plain) else None
+
+
+def t5_size(model: str) -> int:
+    """Count the weights of a model's T5 without reading them.
+
+    Args:
+        model: A folder in IF's format, or the name of one on the hub.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        OSError: The model has no encoder.
+    """
+    config = T5Config.from_pretrained(model, subfolder="text_encoder")
+    with torch.device("meta"):
+        encoder: nn.Module = T5EncoderModel(config)
+    return sum(weight.numel() for weight in encoder.parameters())
+
+
 class T5Encoder:
     """T5, the encoder of DeepFloyd IF, as it lies beside the network of a model.
 
@@ -129,7 +169,10 @@ class T5Encoder:
         self.tokenizer = AutoTokenizer.from_pretrained(model, subfolder="tokenizer")
         with _quiet():
             self.model: nn.Module = T5EncoderModel.from_pretrained(
-                model, subfolder="text_encoder", dtype=dtype
+                model,
+                subfolder="text_encoder",
+                dtype=dtype,
+                variant=variant(model, "text_encoder", dtype),
             )
         self.model.eval().to(self.device)
 

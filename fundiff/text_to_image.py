@@ -10,25 +10,27 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import safetensors
 import safetensors.torch
 import torch
+from accelerate import cpu_offload
 from diffusers import DDPMScheduler, DiffusionPipeline, IFPipeline, UNet2DConditionModel
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from fundiff.files import sha256, write
+from fundiff.embeddings import CachedEncoder, Encoder, read_embeddings, write_embeddings
+from fundiff.files import sha256
 from fundiff.guidance import Bound
+from fundiff.machine import Placement, place, this_machine
 from fundiff.pretrained import CARD, Card, shipped, verify
 from fundiff.process import eps_of_velocity, predict_eps
 from fundiff.schedule import NoiseSchedule
-from fundiff.text_encoder import TOKENS, Embeddings, T5Encoder, TextEncoder
+from fundiff.text_encoder import Embeddings, T5Encoder, TextEncoder, t5_size, variant
 from fundiff.types import Images, Prediction, Times
 
 MODEL = "FUNDIFF_MODEL"
@@ -87,7 +89,8 @@ class TextToImage:
         name: What it was loaded by: a folder, or a name on the hub.
         network: Its network.
         size: The width and height of its pictures.
-        device: Where it runs.
+        width: How many numbers its encoder gives a token.
+        placement: Where it runs, and in which precision.
         digest: What its weights are known by: the digest of their card or files, or the commit.
         threshold: The quantile and the largest value of dynamic thresholding, where the model's
             own sampler does it, for :func:`fundiff.guidance.thresholded`.
@@ -97,12 +100,18 @@ class TextToImage:
     name: str
     network: PixelNetwork
     size: int
-    device: torch.device
+    width: int
+    placement: Placement
     digest: str
     threshold: tuple[float, float] | None
     card: Card | None
-    _encoder: Callable[[Sequence[str]], Embeddings]
+    _encoder: Encoder
     _known: dict[str, Embeddings] = field(repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.placement.device
 
     @property
     def schedule(self) -> NoiseSchedule:
@@ -159,7 +168,7 @@ def load(
             for the bundled model; by default what the environment variable ``FUNDIFF_MODEL`` says,
             else the bundled model.
         device: Where it runs; by default the GPU where there is one.
-        dtype: The precision of its network; by default float16 on a GPU, float32 on a CPU.
+        dtype: The precision of its network; by default what :func:`fundiff.machine.place` chooses.
         embeddings: A file of :func:`save_embeddings`, whose prompts then need no encoder.
 
     Returns:
@@ -167,12 +176,12 @@ def load(
 
     Raises:
         ModelError: There is no such model, it may not be fetched, it isn't stage I in IF's format,
-            or the embeddings aren't for it.
+            or it has no network.
+        EmbeddingsError: The embeddings aren't for it.
+        MemoryShortageError: It doesn't fit this machine.
         WeightsError: The folder has a card, and isn't what the card says.
     """
     name = str(name or os.environ.get(MODEL) or BUNDLED)
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    precision = dtype or (torch.float16 if where.type == "cuda" else torch.float32)
     source = str(shipped(name)) if name == BUNDLED else name
     folder = Path(source)
     card = verify(folder) if (folder / CARD).is_file() else None
@@ -182,22 +191,32 @@ def load(
     predicts = scheduler.config.prediction_type
     if predicts not in _PREDICTIONS:
         raise ModelError(f"{name} predicts {predicts!r}; known are {', '.join(_PREDICTIONS)}")
-    unet = _read(source, precision)
-    fold = _fold(name, unet)
-    unet.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
+    config = UNet2DConditionModel.load_config(source, subfolder="unet")
+    with torch.device("meta"):
+        plan = UNet2DConditionModel.from_config(config)
+    fold = _fold(name, plan)
+    placement = place(
+        sum(weight.numel() for weight in plan.parameters()),
+        this_machine(),
+        device=device,
+        dtype=dtype,
+        rounding=predicts != "epsilon",
+    )
+    unet = placed(_read(source, placement.dtype), placement)
     width = unet.config.encoder_hid_dim
     known = _shipped_embeddings(folder)
     if embeddings is not None:
-        known |= _read_embeddings(embeddings, width)
+        known |= read_embeddings(embeddings, width)
     return TextToImage(
         name=name,
-        network=PixelNetwork(unet, schedule, fold, predicts, precision),
+        network=PixelNetwork(unet, schedule, fold, predicts, placement.dtype),
         size=unet.config.sample_size * fold,
-        device=where,
+        width=width,
+        placement=placement,
         digest=_digest(folder) if folder.is_dir() else _commit(source),
         threshold=_threshold(scheduler),
         card=card,
-        _encoder=_encoder(name, source, index, width, where, precision),
+        _encoder=_encoder(name, source, index, width, placement.device),
         _known=known,
     )
 
@@ -219,24 +238,7 @@ def save_embeddings(model: TextToImage, prompts: Sequence[str], path: Path) -> N
         OSError: The file can't be written.
     """
     words = list(dict.fromkeys(["", *(prompt.lower().strip() for prompt in prompts)]))
-    rows = {str(i): row.half().cpu() for i, row in enumerate(model.encode(words))}
-    write(path, safetensors.torch.save(rows, metadata={"prompts": json.dumps(words)}))
-
-
-def _read_embeddings(path: Path, width: int) -> dict[str, Embeddings]:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            prompts = json.loads(file.metadata()["prompts"])
-            rows = {word: file.get_tensor(str(i))[None] for i, word in enumerate(prompts)}
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{path} should be a file of embeddings: {error}") from error
-    for word, row in rows.items():
-        if row.shape != (1, TOKENS, width):
-            raise ModelError(
-                f"{path} has {[*row.shape[1:]]} numbers for {word!r}, where the model wants "
-                f"{[TOKENS, width]}: they are of another encoder"
-            )
-    return {word: row.float() for word, row in rows.items()}
+    write_embeddings(words, model.encode(words), path)
 
 
 def _index(source: str) -> dict[str, object]:
@@ -279,25 +281,39 @@ def _fold(name: str, unet: UNet2DConditionModel) -> int:
 
 
 def _encoder(
-    name: str,
-    source: str,
-    index: dict[str, object],
-    width: int,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Callable[[Sequence[str]], Embeddings]:
+    name: str, source: str, index: dict[str, object], width: int, device: torch.device
+) -> Encoder:
     """Make what encodes prompts, loading the encoder when it is first needed."""
     parts = index.get("text_encoder")
-    has_one = isinstance(parts, list | tuple) and parts[0] is not None
+    if isinstance(parts, list | tuple) and parts[0] is not None:
 
-    def encode(prompts: Sequence[str]) -> Embeddings:
-        if has_one:
-            return T5Encoder(source, device=device, dtype=dtype)(prompts)
-        if width == TextEncoder.width:
-            return TextEncoder(device)(prompts)
+        def t5(prompts: Sequence[str]) -> Embeddings:
+            weights, machine = t5_size(source), this_machine()
+            where = place(weights, machine, device=device)
+            if where.by_layer:
+                where = place(weights, machine, device="cpu")
+            return T5Encoder(source, device=where.device, dtype=where.dtype)(prompts)
+
+        return CachedEncoder(t5, identity=_text_encoder_of(source), width=width)
+    if width == TextEncoder.width:
+        return CachedEncoder(
+            lambda prompts: TextEncoder(device)(prompts), identity=TextEncoder.identity, width=width
+        )
+
+    def none(prompts: Sequence[str]) -> Embeddings:
         raise ModelError(f"{name} has no text encoder, and no embedding of {prompts[0]!r}")
 
-    return encode
+    return none
+
+
+def _text_encoder_of(source: str) -> str:
+    """Name the weights of a model's text encoder, which may be too large to digest."""
+    folder = Path(source) / "text_encoder"
+    if not folder.is_dir():
+        return f"{source} {_commit(source)}"
+    files = [(path, path.stat()) for path in sorted(folder.iterdir())]
+    said = [f"{path.name} {about.st_size} {about.st_mtime_ns}" for path, about in files]
+    return f"{folder.resolve()} {said}"
 
 
 def _shipped_embeddings(folder: Path) -> dict[str, Embeddings]:
@@ -330,9 +346,29 @@ def _commit(name: str) -> str:
     return str(commit)
 
 
+def placed(unet: UNet2DConditionModel, placement: Placement) -> UNet2DConditionModel:
+    """Bring a network to where it runs, frozen.
+
+    Args:
+        unet: The network, in memory.
+        placement: Where it runs.
+
+    Returns:
+        The same network.
+    """
+    unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    if placement.by_layer:
+        cpu_offload(unet, placement.device)
+    else:
+        unet.to(placement.device)
+    return unet
+
+
 def _read(source: str, dtype: torch.dtype) -> UNet2DConditionModel:
     try:
-        return UNet2DConditionModel.from_pretrained(source, subfolder="unet", dtype=dtype)
+        return UNet2DConditionModel.from_pretrained(
+            source, subfolder="unet", dtype=dtype, variant=variant(source, "unet", dtype)
+        )
     except OSError as error:
         raise ModelError(f"{source} has no network that can be read: {error}") from error
 

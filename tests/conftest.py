@@ -12,6 +12,12 @@ from fundiff.emoji.sprites import build
 from fundiff.types import Images
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept between tests."""
+    monkeypatch.setenv("FUNDIFF_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)

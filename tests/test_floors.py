@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fundiff"
 FLOORS = (
-    ("types", "files"),
+    ("types", "files", "machine"),
     ("schedule", "filters", "views", "draws", "checkpoints", "nn.blocks"),
     ("process", "nn.unet"),
     ("guidance", "training"),
@@ -21,8 +21,9 @@ FLOORS = (
     ("emoji.themes",),
     ("emoji.dataset",),
     ("text_encoder", "metrics", "figures"),
-    ("folded", "text_to_image"),
-    ("captioned", "painting"),
+    ("embeddings", "folded"),
+    ("text_to_image",),
+    ("captioned", "painting", "doctor"),
     ("recipes",),
     ("__main__",),
 )
@@ -32,7 +33,7 @@ HEAVY = {
     "transformers": {"text_encoder"},
     "matplotlib": {"figures"},
     "torchvision.datasets": {"data"},
-    "accelerate": {"training", "recipes", "__main__"},
+    "accelerate": {"training", "text_to_image", "recipes", "__main__"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path

@@ -1,10 +1,18 @@
 from pathlib import Path
 
 import pytest
+import tiny_floyd
 import torch
 from transformers import AutoTokenizer, BertModel
 
-from fundiff.text_encoder import EncoderError, TextEncoder, padded
+from fundiff.text_encoder import (
+    EncoderError,
+    T5Encoder,
+    TextEncoder,
+    padded,
+    t5_size,
+    variant,
+)
 
 
 def test_encoder_says_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,3 +73,34 @@ def test_padding_keeps_the_rows_and_adds_zeros() -> None:
     for row, result in zip(rows, stacked, strict=True):
         assert result[: len(row)].equal(row)
         assert result[len(row) :].eq(0).all()
+
+
+@pytest.mark.parametrize(
+    ("files", "dtype", "expected"),
+    [
+        (("model.safetensors",), torch.float16, None),
+        (("model.safetensors", "model.fp16.safetensors"), torch.float16, "fp16"),
+        (("model.safetensors", "model.fp16.safetensors"), torch.float32, None),
+        (("model.fp16-00001-of-00002.safetensors",), torch.float32, "fp16"),
+    ],
+)
+def test_half_precision_is_read_where_it_is_enough(
+    files: tuple[str, ...], dtype: torch.dtype, expected: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "unet").mkdir()
+    for name in files:
+        (tmp_path / "unet" / name).touch()
+    assert variant(str(tmp_path), "unet", dtype) == expected
+
+
+def test_the_hub_has_both_precisions() -> None:
+    assert variant("DeepFloyd/IF-I-M-v1.0", "unet", torch.float16) == "fp16"
+    assert variant("DeepFloyd/IF-I-M-v1.0", "unet", torch.float32) is None
+
+
+def test_t5_is_counted_without_being_read(tmp_path: Path) -> None:
+    tiny_floyd.stage_one(tmp_path)
+    encoder = T5Encoder(str(tmp_path)).model
+    for path in (tmp_path / "text_encoder").glob("*.safetensors"):
+        path.unlink()
+    assert t5_size(str(tmp_path)) == sum(weight.numel() for weight in encoder.parameters())

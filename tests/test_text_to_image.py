@@ -6,13 +6,15 @@ import pytest
 import safetensors.torch
 import tiny_floyd
 import torch
-from diffusers import IFPipeline, UNet2DConditionModel
+from diffusers import IFInpaintingPipeline, IFPipeline, UNet2DConditionModel
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from fundiff.embeddings import EmbeddingsError
 from fundiff.filters import GaussianBlur
 from fundiff.folded import new_unet
 from fundiff.guidance import anagram, guided, hybrid
+from fundiff.machine import Machine, MemoryShortageError, Placement, place
 from fundiff.pretrained import shipped
 from fundiff.process import Step, add_noise, ddim_step, ddpm_step
 from fundiff.recipes import PROMPTS
@@ -23,6 +25,7 @@ from fundiff.text_to_image import (
     PixelNetwork,
     folder_contents,
     load,
+    placed,
     read_unet,
     save_embeddings,
 )
@@ -165,6 +168,68 @@ def test_paints_what_diffusers_paints(
     torch.testing.assert_close(last.x, expected, rtol=0, atol=1e-3)
 
 
+def test_diffusers_inpaints_by_another_rule(
+    floyd: Path, images: Callable[..., Images], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IFInpaintingPipeline keeps the clean original at every step; we noise it to the step's t."""
+    ours = load(floyd, device="cpu")
+    pipeline = IFInpaintingPipeline.from_pretrained(floyd, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler.register_to_config(thresholding=False, clip_sample=False)
+    x0, mask = images(1, 3, 32, 32).clamp(-1, 1), torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    noise = Noise()
+    for module in ("pipelines.deepfloyd_if.pipeline_if_inpainting", "schedulers.scheduling_ddpm"):
+        monkeypatch.setattr(f"diffusers.{module}.randn_tensor", noise)
+    timesteps = [900, 600, 300, 0]
+    uncond, cond = ours.encode(["", "a photo of a dog"]).split(1)
+    outside: list[Images] = []
+    theirs = pipeline(
+        image=x0,
+        mask_image=mask,
+        strength=1.0,
+        prompt_embeds=cond,
+        negative_prompt_embeds=uncond,
+        guidance_scale=7.0,
+        timesteps=timesteps,
+        output_type="pt",
+        callback=lambda i, t, x: outside.append(x[..., 16:].clone()),
+    ).images
+    assert len(outside) == len(timesteps)
+    assert all(x.equal(x0[..., 16:]) for x in outside)
+
+    given = iter(noise.given)
+
+    def step(
+        schedule: NoiseSchedule,
+        x_t: Images,
+        prediction: Prediction,
+        t: Times,
+        s: Times,
+        noise: Images | None,
+    ) -> Images:
+        return ddpm_step(schedule, x_t, prediction, t, s, next(given, None))
+
+    denoiser = guided(ours.denoiser("a photo of a dog"), ours.denoiser(), scale=7)
+    start = add_noise(ours.schedule, x0, torch.tensor([900]), next(given))
+
+    def keep_clean(x: Images, s: int) -> Images:
+        return mask * x + (1 - mask) * x0
+
+    *_, last = denoise(denoiser, ours.schedule, start, timesteps, step=step, constraint=keep_clean)
+    torch.testing.assert_close(last.x, theirs, rtol=0, atol=1e-3)
+
+    seeded, again = (torch.Generator().manual_seed(4) for _ in range(2))
+    keep = keep_outside(ours.schedule, x0, mask, generator=seeded)
+    states = [*denoise(denoiser, ours.schedule, start, timesteps, constraint=keep)]
+    for state in states:
+        fresh = noise_like(x0, again)
+        expected = add_noise(ours.schedule, x0, torch.tensor([state.t]), fresh)
+        torch.testing.assert_close(state.x[..., 16:], expected[..., 16:])
+    assert states[-1].x[..., 16:].equal(x0[..., 16:])
+    assert not states[-1].x.allclose(theirs, atol=1e-3)
+
+
 def test_the_bundled_model_needs_nothing_but_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FUNDIFF_MODEL", raising=False)
     monkeypatch.setattr("fundiff.text_to_image.TextEncoder.__init__", None)
@@ -229,6 +294,52 @@ def test_prompts_are_encoded_once(floyd: Path, monkeypatch: pytest.MonkeyPatch) 
     assert model.encode(["a man", "a dog"]).equal(first[[1, 0]])
 
 
+def test_prompts_are_encoded_once_for_every_load(
+    floyd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load(floyd, device="cpu").encode(["a dog", "a man"])
+    monkeypatch.setattr("fundiff.text_to_image.T5Encoder.__init__", None)
+    assert load(floyd, device="cpu").encode(["a man", "a dog"]).equal(first[[1, 0]])
+
+
+def test_a_text_encoder_that_is_too_large_for_the_gpu_runs_on_the_processor(
+    floyd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(floyd, device="cpu")
+    monkeypatch.setattr("fundiff.text_to_image.t5_size", lambda source: 4_762_310_656)
+    asked: list[Placement] = []
+
+    def put(weights: int, machine: Machine, *, device: torch.device | str) -> Placement:
+        crowded = Machine(2, 12_000_000_000, "some GPU", 8_000_000_000)
+        asked.append(place(weights, crowded, device="cuda" if len(asked) == 0 else device))
+        return asked[-1]
+
+    monkeypatch.setattr("fundiff.text_to_image.place", put)
+    assert model.encode(["a dog"]).isfinite().all()
+    assert asked == [
+        Placement(torch.device("cuda"), torch.float16, by_layer=True),
+        Placement(torch.device("cpu"), torch.bfloat16),
+    ]
+
+
+def test_a_network_layer_by_layer_is_the_same(floyd: Path) -> None:
+    whole = load(floyd, device="cpu").network
+    by_layer = Placement(torch.device("cpu"), torch.float32, by_layer=True)
+    layered = PixelNetwork(placed(read_unet(floyd), by_layer), SCHEDULE)
+    x, t, told = torch.randn(2, 3, 32, 32), torch.tensor([5, 700]), torch.randn(2, 77, 24)
+    assert next(layered.unet.parameters()).is_meta
+    torch.testing.assert_close(layered(x, t, told), whole(x, t, told))
+
+
+def test_a_model_that_is_too_large_is_refused_before_it_is_read(
+    floyd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fundiff.text_to_image.this_machine", lambda: Machine(2, 10_000_000))
+    monkeypatch.setattr("fundiff.text_to_image._read", None)
+    with pytest.raises(MemoryShortageError, match=r"weights and their workspace need 0\.5 GB"):
+        load(floyd, device="cpu")
+
+
 def test_embeddings_are_made_once_for_all_models_with_the_encoder(
     floyd: Path, tmp_path: Path
 ) -> None:
@@ -244,13 +355,13 @@ def test_other_files_of_embeddings_are_refused(floyd: Path, tmp_path: Path) -> N
     rows = {"0": torch.zeros(77, 5), "1": torch.zeros(77, 5)}
     path = tmp_path / "e.safetensors"
     path.write_bytes(safetensors.torch.save(rows, metadata={"prompts": '["", "a dog"]'}))
-    with pytest.raises(ModelError, match=r"has \[77, 5\] numbers for '', where .* \[77, 24\]"):
+    with pytest.raises(EmbeddingsError, match=r"has \[77, 5\] numbers for '', where .* \[77, 24\]"):
         load(floyd, embeddings=path)
     for content in (safetensors.torch.save(rows), b"something else"):
         path.write_bytes(content)
-        with pytest.raises(ModelError, match=r"e\.safetensors should be a file of embeddings"):
+        with pytest.raises(EmbeddingsError, match=r"e\.safetensors should be a file of embeddings"):
             load(floyd, embeddings=path)
-    with pytest.raises(ModelError, match=r"none\.safetensors should be a file of embeddings"):
+    with pytest.raises(EmbeddingsError, match=r"none\.safetensors should be a file of embeddings"):
         load(floyd, embeddings=tmp_path / "none.safetensors")
 
 
