@@ -212,10 +212,11 @@ def run_text_to_image(
         unet = new_unet(
             chosen.channels, layers=chosen.layers, attend=chosen.attend, dropout=chosen.dropout
         )
-    started_from = None
+    started_from, before = None, 0
     if init is not None:
-        verify(init)
+        first = verify(init)
         started_from = sha256(init / "card.json")
+        before = first.pictures + int(first.notes.get("pictures before", 0))
         unet.load_state_dict(read_unet(init).state_dict())
     shape = {"channels": chosen.channels, "layers": chosen.layers, "attend": chosen.attend}
     task = TextToImageTask(unet, pictures, {**shape, "started_from": started_from})
@@ -264,6 +265,7 @@ def run_text_to_image(
         losses=[round(part.mean().item(), 5) for part in report.losses.chunk(200)],
         notes={
             "finished": finished,
+            "pictures before": before,
             "prediction": "velocity; the variance is the posterior's",
             "samples.png": f"uncurated: seeds 0 to {seeds - 1}, guidance 4, 34 DDIM steps",
             "samples-*.png": "after that many steps: seed 0, the same prompts in the same order",

@@ -70,9 +70,10 @@ def test_slices_and_a_start_from_weights(sprites: Path, tmp_path: Path) -> None:
 
     init = ["--init", str(tmp_path / "out")]
     assert train(sprites, tmp_path / "more", *init, "--minutes", "0") == 0
-    started = verify(tmp_path / "more" / "out").started_from
-    assert started is not None
-    assert len(started) == 64
+    more = verify(tmp_path / "more" / "out")
+    assert more.started_from is not None
+    assert len(more.started_from) == 64
+    assert (card.notes["pictures before"], more.notes["pictures before"]) == (0, 8)
 
 
 @pytest.mark.slow
