@@ -62,6 +62,13 @@ def train(session: nox.Session) -> None:
     session.run("python", "-m", "fundiff", *command, env=ENV)
 
 
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time sampling beside diffusers: `-- --out FILE` keeps the table."""
+    install(session)
+    session.run("python", "book/_ext/bench.py", *session.posargs, env=ENV)
+
+
 @nox.session(venv_backend="none")
 def serve(session: nox.Session) -> None:
     """Serve the built book on this machine: `nox -s serve -- 8001` picks the port."""

@@ -1,0 +1,134 @@
+"""Time the library beside named peers, in turns in the same run, and say by how much it differs."""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from diffusers import IFPipeline
+
+from fundiff.files import write
+from fundiff.guidance import guided
+from fundiff.machine import this_machine
+from fundiff.pretrained import shipped
+from fundiff.sampling import denoise
+from fundiff.text_to_image import BUNDLED, TextToImage, load
+from fundiff.types import Images
+
+PROMPT, COUNT, SCALE = "a photo of a dog", 5, 7.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one contender did.
+
+    Attributes:
+        name: What it is.
+        seconds: The median of its runs.
+        ratio: The median over the runs of its time by its peer's in the same round.
+        least: The smallest of these ratios.
+        most: The largest.
+    """
+
+    name: str
+    seconds: float
+    ratio: float
+    least: float
+    most: float
+
+
+def compare(contenders: Mapping[str, Callable[[], object]], runs: int) -> list[Row]:
+    """Time contenders in turns, after one run of each that isn't counted.
+
+    Args:
+        contenders: What to call, by name; the first is the peer.
+        runs: How many rounds.
+
+    Returns:
+        A row for each, in their order.
+    """
+    for call in contenders.values():
+        call()
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(runs):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    peer = next(iter(times.values()))
+    rows = []
+    for name, spent in times.items():
+        ratios = [mine / theirs for mine, theirs in zip(spent, peer, strict=True)]
+        median = statistics.median(ratios)
+        rows.append(Row(name, statistics.median(spent), median, min(ratios), max(ratios)))
+    return rows
+
+
+def sampling() -> dict[str, Callable[[], object]]:
+    """Five guided samples in 34 steps, beside diffusers' pipeline on the same weights."""
+    pipeline = IFPipeline.from_pretrained(shipped(BUNDLED), dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    model = load(BUNDLED)
+    pipeline.to(model.device)
+    uncond, cond = model.encode(["", PROMPT]).split(1)
+    timesteps = model.schedule.strided()
+
+    def theirs() -> object:
+        return pipeline(
+            prompt_embeds=cond.expand(COUNT, -1, -1),
+            negative_prompt_embeds=uncond.expand(COUNT, -1, -1),
+            guidance_scale=SCALE,
+            timesteps=timesteps,
+            generator=torch.Generator().manual_seed(0),
+            output_type="pt",
+        )
+
+    contenders: dict[str, Callable[[], object]] = {"diffusers.IFPipeline, float32": theirs}
+    contenders[f"fundiff, as loaded: {model.placement}"] = lambda: ours(model)
+    if model.placement.dtype != torch.float32:
+        equal = load(BUNDLED, dtype=torch.float32)
+        contenders["fundiff, float32"] = lambda: ours(equal)
+    return contenders
+
+
+@torch.inference_mode()
+def ours(model: TextToImage) -> Images:
+    """Paint the same number of pictures in the same steps."""
+    denoiser = guided(model.denoiser(PROMPT), model.denoiser(), scale=SCALE)
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(COUNT, 3, model.size, model.size, generator=generator).to(model.device)
+    *_, last = denoise(denoiser, model.schedule, start, model.schedule.strided())
+    return last.x.cpu()
+
+
+def main() -> None:
+    """Run the benchmark, print its table, and keep it where that is wanted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="how many rounds")
+    parser.add_argument("--out", type=Path, help="a JSON file to write")
+    options = parser.parse_args()
+    rows = compare(sampling(), options.runs)
+    here = this_machine()
+    print(f"{COUNT} guided samples, 34 steps, {here.cores} cores, {here.gpu or 'no GPU'}")
+    for row in rows:
+        spread = f"{row.least:.2f} to {row.most:.2f}"
+        print(f"{row.name:48} {row.seconds:7.2f} s   × {row.ratio:.2f} ({spread})")
+    if options.out:
+        record = {
+            "rows": [asdict(row) for row in rows],
+            "cores": here.cores,
+            "gpu": here.gpu,
+            "versions": {name: version(name) for name in ("torch", "diffusers")},
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        write(options.out, json.dumps(record, indent=1).encode())
+
+
+if __name__ == "__main__":
+    main()

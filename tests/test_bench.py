@@ -1,0 +1,35 @@
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import bench
+from fundiff.text_to_image import load
+
+
+def test_rounds_alternate_and_ratios_are_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    calls: list[str] = []
+
+    def takes(name: str, seconds: list[float]) -> Callable[[], None]:
+        def call() -> None:
+            calls.append(name)
+            clock[0] += seconds.pop(0)
+
+        return call
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    peer, mine = takes("peer", [9.0, 1.0, 2.0, 4.0]), takes("mine", [9.0, 2.0, 1.0, 2.0])
+    rows = bench.compare({"peer": peer, "mine": mine}, 3)
+    assert calls == ["peer", "mine"] * 4
+    assert rows == [bench.Row("peer", 2, 1, 1, 1), bench.Row("mine", 2, 0.5, 0.5, 2)]
+
+
+def test_what_is_timed_is_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "COUNT", 1)
+    model = load("text-to-image", device="cpu")
+    x = bench.ours(model)
+    assert x.shape == (1, 3, 64, 64)
+    assert x.equal(bench.ours(model))
+    assert torch.isfinite(x).all()
