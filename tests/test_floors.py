@@ -21,9 +21,11 @@ FLOORS = (
     ("emoji.themes",),
     ("emoji.dataset",),
     ("text_encoder", "metrics", "figures"),
-    ("folded", "text_to_image"),
-    ("captioned", "painting"),
-    ("recipes",),
+    ("folded", "text_to_image", "image_text"),
+    ("captioned", "painting", "contrastive"),
+    ("recipes.common", "recipes.grids"),
+    ("recipes.text_to_image",),
+    ("recipes.image_text",),
     ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -32,7 +34,7 @@ HEAVY = {
     "transformers": {"text_encoder"},
     "matplotlib": {"figures"},
     "torchvision.datasets": {"data"},
-    "accelerate": {"training", "recipes", "__main__"},
+    "accelerate": {"training", "__main__"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
