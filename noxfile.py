@@ -57,9 +57,9 @@ def train(session: nox.Session) -> None:
     """Train every model whose shipped weights are old: `-- --preset full` on a GPU."""
     install(session, "train")
     session.run("python", "-m", "fundiff", "emoji")
-    out = "fundiff/weights/text-to-image"
-    command = ["train", "text-to-image", "--if-stale", "--out", out, *session.posargs]
-    session.run("python", "-m", "fundiff", *command, env=ENV)
+    for name in ("text-to-image", "image-text"):
+        command = ["train", name, "--if-stale", "--out", f"fundiff/weights/{name}"]
+        session.run("python", "-m", "fundiff", *command, *session.posargs, env=ENV)
 
 
 @nox.session

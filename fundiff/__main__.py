@@ -19,7 +19,7 @@ from fundiff.emoji.sprites import build
 from fundiff.machine import MemoryShortageError
 from fundiff.painting import Order, OrderError, paint
 from fundiff.pretrained import WeightsError
-from fundiff.recipes import TEXT_TO_IMAGE, is_stale, run_text_to_image
+from fundiff.recipes import RECIPES
 from fundiff.text_encoder import EncoderError
 from fundiff.text_to_image import ModelError, load, save_embeddings
 from fundiff.training import Report
@@ -57,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     emoji.add_argument("--out", type=Path, default=EMOJI, help="the folder to build it in")
     emoji.set_defaults(run=_emoji)
     training = commands.add_parser("train", help="train what the project ships")
-    training.add_argument("name", choices=["text-to-image"], help="the recipe")
-    training.add_argument("--preset", choices=[*TEXT_TO_IMAGE], default="cpu")
+    training.add_argument("name", choices=[*RECIPES], help="the recipe")
+    training.add_argument("--preset", choices=["cpu", "full"], default="cpu")
     training.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     training.add_argument("--if-stale", action="store_true", help="only if the weights are old")
     training.add_argument("--init", type=Path, help="a folder of weights to start from")
@@ -154,19 +154,19 @@ def _emoji(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    name = f"{options.name}-{options.preset}"
+    recipe, name = RECIPES[options.name], f"{options.name}-{options.preset}"
     out = options.out or Path("_build") / "weights" / name
-    if options.if_stale and not is_stale(out, options.preset):
+    if options.if_stale and not recipe.is_stale(out, options.preset):
         print(f"{out} is up to date")
         return
-    steps = TEXT_TO_IMAGE[options.preset].plan.steps
+    steps = recipe.plan(options.preset).steps
     with tqdm(total=steps, desc=name, unit="step", disable=None) as bar:
 
         def say(report: Report) -> None:
             bar.set_postfix(loss=f"{report.loss:.4f}", refresh=False)
             bar.update(report.step - bar.n)
 
-        card = run_text_to_image(
+        card = recipe.run(
             options.preset,
             options.data,
             options.runs / name,

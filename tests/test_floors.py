@@ -21,10 +21,12 @@ FLOORS = (
     ("emoji.themes",),
     ("emoji.dataset",),
     ("text_encoder", "metrics", "figures"),
-    ("embeddings", "folded"),
+    ("embeddings", "folded", "image_text"),
     ("text_to_image",),
-    ("captioned", "painting", "doctor"),
-    ("recipes",),
+    ("captioned", "painting", "doctor", "contrastive"),
+    ("recipes.common", "recipes.grids"),
+    ("recipes.text_to_image",),
+    ("recipes.image_text",),
     ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -33,7 +35,7 @@ HEAVY = {
     "transformers": {"text_encoder"},
     "matplotlib": {"figures"},
     "torchvision.datasets": {"data"},
-    "accelerate": {"training", "text_to_image", "recipes", "__main__"},
+    "accelerate": {"training", "text_to_image", "__main__"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path

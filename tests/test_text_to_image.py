@@ -17,7 +17,7 @@ from fundiff.guidance import anagram, guided, hybrid
 from fundiff.machine import Machine, MemoryShortageError, Placement, place
 from fundiff.pretrained import shipped
 from fundiff.process import Step, add_noise, ddim_step, ddpm_step
-from fundiff.recipes import PROMPTS
+from fundiff.recipes.text_to_image import PROMPTS
 from fundiff.sampling import denoise, keep_outside, noise_like, sdedit
 from fundiff.schedule import NoiseSchedule
 from fundiff.text_to_image import (

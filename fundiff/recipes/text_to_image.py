@@ -1,36 +1,23 @@
-"""The training runs whose weights the project ships, each by name.
+"""The recipe ``text-to-image``: the bundled text-to-image model."""
 
-A recipe has presets: ``full`` for a GPU, ``cpu`` for two cores, which gives a preview. Its data is
-made once and kept; its run is kept in slices that survive being stopped; its result is a folder of
-weights with a card (see :mod:`fundiff.pretrained`).
-"""
-
-import io
-import json
 import math
 import os
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from fundiff.captioned import PaintedPictures, module_digest
-from fundiff.figures import image_grid
 from fundiff.files import sha256, write
 from fundiff.folded import FOLD, TextToImageTask, new_unet
-from fundiff.guidance import Bound, guided
-from fundiff.pretrained import Card, WeightsError, save, verify
-from fundiff.sampling import denoise, noise_like
+from fundiff.pretrained import Card, save, verify
+from fundiff.recipes.common import choose, describe, device_here, spent
+from fundiff.recipes.grids import grid_png
 from fundiff.text_encoder import TextEncoder
 from fundiff.text_to_image import PixelNetwork, folder_contents, read_unet
 from fundiff.training import Plan, Report, train
-from fundiff.types import Denoiser, Images
 
 PROMPTS = (
     "an oil painting of an old man",
@@ -86,7 +73,7 @@ class Preset:
     shown: tuple[int, ...] = ()
 
 
-TEXT_TO_IMAGE = {
+PRESETS = {
     "cpu": Preset(
         channels=(32, 64, 128),
         layers=1,
@@ -131,41 +118,19 @@ TEXT_TO_IMAGE = {
         shown=(500, 1_000, 2_000, 4_000),
     ),
 }
-"""The presets of the recipe ``text-to-image``."""
+"""The presets by name."""
+
+NAME = "text-to-image"
+"""The recipe's name."""
 
 ON_CPU = 32
 """How many pictures go through the network together on a CPU, for the memory's sake."""
 
-_CODE = ("emoji", "captioned", "folded", "text_encoder", "training", "draws", "process", "schedule")
+CODE = ("emoji", "captioned", "folded", "text_encoder", "training", "draws", "process", "schedule")
+"""The modules whose code decides the result."""
 
 
-def sample_grid(
-    network: PixelNetwork, embeddings: Tensor, *, seeds: int = 4, scale: float = 4.0
-) -> Images:
-    """Sample every prompt with the same seeds, uncurated.
-
-    Args:
-        network: The network.
-        embeddings: The embeddings of "" and then of the prompts.
-        seeds: How many pictures a prompt; picture ``i`` starts from the seed ``i``.
-        scale: The guidance scale.
-
-    Returns:
-        Pictures in rows, ``prompts * seeds``, prompt by prompt.
-    """
-    like, device = torch.empty(1, 3, 64, 64), embeddings.device
-    start = torch.cat([noise_like(like, torch.Generator().manual_seed(i)) for i in range(seeds)])
-    start = start.to(device)
-    uncond = Bound(network, embeddings[:1])
-    rows = []
-    for embedding in embeddings[1:].split(1):
-        denoiser: Denoiser = guided(Bound(network, embedding), uncond, scale=scale)
-        *_, last = denoise(denoiser, network.schedule, start, network.schedule.strided())
-        rows.append(last.x.cpu())
-    return torch.cat(rows)
-
-
-def run_text_to_image(
+def run(
     preset: str,
     data: Path,
     runs: Path,
@@ -196,12 +161,8 @@ def run_text_to_image(
         RunError: As :func:`fundiff.training.train`.
         WeightsError: ``init`` isn't a folder of weights, or doesn't fit.
     """
-    if preset not in TEXT_TO_IMAGE:
-        raise ValueError(
-            f"text-to-image has the presets {', '.join(TEXT_TO_IMAGE)}, not {preset!r}"
-        )
-    chosen, code = TEXT_TO_IMAGE[preset], module_digest(*_CODE)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen, code = choose(NAME, PRESETS, preset), module_digest(*CODE)
+    device = device_here()
     on_gpu = device == "cuda"
     painters = (os.cpu_count() or 1) if on_gpu else 0
     pictures = PaintedPictures(
@@ -233,22 +194,22 @@ def run_text_to_image(
         say(report)
         if report.step in chosen.shown:
             sampler = PixelNetwork(report.network, task.schedule, FOLD, "v_prediction")
-            write(runs / _shown(report.step), _grid(sampler, embeddings, seeds=1))
-    spent = _spent(runs, time.monotonic() - start)
+            write(runs / _shown(report.step), grid_png(sampler, PROMPTS, embeddings, seeds=1))
+    seconds_spent = spent(runs, time.monotonic() - start)
     finished = report.step == chosen.plan.steps
     seeds = 4 if finished else 1
     network = report.network.float().eval()
     sampler = PixelNetwork(network, task.schedule, FOLD, "v_prediction")
     grids = [_shown(step) for step in chosen.shown if step < report.step]
     contents = {name: (runs / name).read_bytes() for name in grids if (runs / name).is_file()}
-    contents["samples.png"] = _grid(sampler, embeddings, seeds=seeds)
+    contents["samples.png"] = grid_png(sampler, PROMPTS, embeddings, seeds=seeds)
     contents |= folder_contents(network.cpu(), ["", *PROMPTS], embeddings.cpu())
-    card = Card(
-        recipe="text-to-image",
+    card = describe(
+        report,
+        chosen.plan,
+        recipe=NAME,
         preset=preset,
         title="a text-to-image pixel-diffusion model in the format of DeepFloyd IF, stage I",
-        parameters=sum(weight.numel() for weight in network.parameters()),
-        plan=asdict(chosen.plan),
         data={
             "pictures": chosen.pictures,
             "familiar concepts only": chosen.familiar,
@@ -256,77 +217,17 @@ def run_text_to_image(
         },
         code=code,
         started_from=started_from,
-        steps=report.step,
-        pictures=report.step * chosen.plan.batch_size,
-        seconds=round(spent),
-        device=_device(),
-        versions={name: version(name) for name in ("torch", "diffusers", "transformers")},
-        date=datetime.now(UTC).date().isoformat(),
-        losses=[round(part.mean().item(), 5) for part in report.losses.chunk(200)],
+        seconds=seconds_spent,
+        packages=("torch", "diffusers", "transformers"),
         notes={
-            "finished": finished,
             "pictures before": before,
             "prediction": "velocity; the variance is the posterior's",
             "samples.png": f"uncurated: seeds 0 to {seeds - 1}, guidance 4, 34 DDIM steps",
             "samples-*.png": "after that many steps: seed 0, the same prompts in the same order",
         },
-        files={},
     )
     return save(out, contents, card)
 
 
-def is_stale(folder: Path, preset: str) -> bool:
-    """Tell whether shipped weights of the bundled model are older than what makes them.
-
-    Args:
-        folder: The folder of weights.
-        preset: The preset that they should be of.
-
-    Returns:
-        True where there are none, they are damaged or unfinished, or the preset or the code has
-        changed since.
-    """
-    try:
-        card = verify(folder)
-    except WeightsError:
-        return True
-    plan = json.loads(json.dumps(asdict(TEXT_TO_IMAGE[preset].plan)))
-    return not (
-        card.preset == preset
-        and card.plan == plan
-        and card.code == module_digest(*_CODE)
-        and card.notes["finished"]
-    )
-
-
 def _shown(step: int) -> str:
     return f"samples-{step:06}.png"
-
-
-def _grid(network: PixelNetwork, embeddings: Tensor, *, seeds: int) -> bytes:
-    """Sample every prompt, a row of pictures a prompt where there are several seeds."""
-    training = network.unet.training
-    network.unet.eval()
-    samples = sample_grid(network, embeddings, seeds=seeds)
-    network.unet.train(training)
-    picture = io.BytesIO()
-    if seeds > 1:
-        figure = image_grid(samples.split(seeds), row_titles=PROMPTS)
-    else:
-        figure = image_grid(samples.split(6))
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
-
-
-def _spent(runs: Path, seconds: float) -> float:
-    """Add up the seconds of a run's slices, beside its states."""
-    path = runs / "seconds.json"
-    before = json.loads(path.read_bytes()) if path.is_file() else 0.0
-    write(path, json.dumps(before + seconds).encode())
-    return float(before + seconds)
-
-
-def _device() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"

@@ -1,0 +1,66 @@
+"""The grids of samples that the recipe ``text-to-image`` keeps: every prompt, uncurated."""
+
+import io
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fundiff.figures import image_grid
+from fundiff.guidance import Bound, guided
+from fundiff.sampling import denoise, noise_like
+from fundiff.text_to_image import PixelNetwork
+from fundiff.types import Denoiser, Images
+
+
+def sample_grid(
+    network: PixelNetwork, embeddings: Tensor, *, seeds: int = 4, scale: float = 4.0
+) -> Images:
+    """Sample every prompt with the same seeds, uncurated.
+
+    Args:
+        network: The network.
+        embeddings: The embeddings of "" and then of the prompts.
+        seeds: How many pictures a prompt; picture ``i`` starts from the seed ``i``.
+        scale: The guidance scale.
+
+    Returns:
+        Pictures in rows, ``prompts * seeds``, prompt by prompt.
+    """
+    like, device = torch.empty(1, 3, 64, 64), embeddings.device
+    start = torch.cat([noise_like(like, torch.Generator().manual_seed(i)) for i in range(seeds)])
+    start = start.to(device)
+    uncond = Bound(network, embeddings[:1])
+    rows = []
+    for embedding in embeddings[1:].split(1):
+        denoiser: Denoiser = guided(Bound(network, embedding), uncond, scale=scale)
+        *_, last = denoise(denoiser, network.schedule, start, network.schedule.strided())
+        rows.append(last.x.cpu())
+    return torch.cat(rows)
+
+
+def grid_png(
+    network: PixelNetwork, prompts: Sequence[str], embeddings: Tensor, *, seeds: int
+) -> bytes:
+    """Sample every prompt and draw the samples, a row a prompt where there are several seeds.
+
+    Args:
+        network: The network; its mode is put back.
+        prompts: The prompts.
+        embeddings: The embeddings of "" and then of the prompts.
+        seeds: How many pictures a prompt.
+
+    Returns:
+        The bytes of a PNG.
+    """
+    training = network.unet.training
+    network.unet.eval()
+    samples = sample_grid(network, embeddings, seeds=seeds)
+    network.unet.train(training)
+    picture = io.BytesIO()
+    if seeds > 1:
+        figure = image_grid(samples.split(seeds), row_titles=prompts)
+    else:
+        figure = image_grid(samples.split(6))
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
