@@ -60,6 +60,8 @@ def train(session: nox.Session) -> None:
     for name in ("text-to-image", "image-text"):
         command = ["train", name, "--if-stale", "--out", f"fundiff/weights/{name}"]
         session.run("python", "-m", "fundiff", *command, *session.posargs, env=ENV)
+    command = ["score", "--if-stale", "--out", "fundiff/weights/scores"]
+    session.run("python", "-m", "fundiff", *command, env=ENV)
 
 
 @nox.session

@@ -19,7 +19,7 @@ from fundiff.emoji.sprites import build
 from fundiff.machine import MemoryShortageError
 from fundiff.painting import Order, OrderError, paint
 from fundiff.pretrained import WeightsError
-from fundiff.recipes import RECIPES
+from fundiff.recipes import RECIPES, scores
 from fundiff.text_encoder import EncoderError
 from fundiff.text_to_image import ModelError, load, save_embeddings
 from fundiff.training import Report
@@ -67,6 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("--runs", type=Path, default=Path("_build") / "runs")
     training.add_argument("--out", type=Path, help="the folder of weights to write")
     training.set_defaults(run=_train)
+    scoring = commands.add_parser("score", help="measure the bundled model's pictures")
+    scoring.add_argument("--count", type=int, default=500, help="how many pictures at each scale")
+    scoring.add_argument("--if-stale", action="store_true", help="only if the scores are old")
+    scoring.add_argument("--data", type=Path, default=EMOJI, help="the training set")
+    scoring.add_argument("--runs", type=Path, default=Path("_build") / "runs")
+    scoring.add_argument("--out", type=Path, default=Path("_build") / "weights" / scores.NAME)
+    scoring.set_defaults(run=_score)
     _add_painting(commands)
     options = parser.parse_args(arguments)
     try:
@@ -177,6 +184,22 @@ def _train(options: argparse.Namespace) -> None:
             say=say,
         )
     print(f"{card.steps} of {steps} steps made")
+
+
+def _score(options: argparse.Namespace) -> None:
+    if options.if_stale and not scores.is_stale(options.out):
+        print(f"{options.out} is up to date")
+        return
+    with tqdm(desc=scores.NAME, unit="picture", disable=None) as bar:
+
+        def say(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        scores.run(
+            options.data, options.runs / scores.NAME, options.out, pictures=options.count, say=say
+        )
+    print(f"the scores are in {options.out}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ FLOORS = (
     ("process", "nn.unet"),
     ("guidance", "training"),
     ("sampling",),
-    ("data", "pretrained", "emoji.sources", "emoji.canvas"),
+    ("data", "pretrained", "sheets", "emoji.sources", "emoji.canvas"),
     ("emoji.packages", "emoji.ink", "emoji.looks", "emoji.shapes"),
     ("emoji.concepts", "emoji.backdrops", "emoji.portraits", "emoji.nature"),
     ("emoji.rasters", "emoji.captions", "emoji.styles", "emoji.landscapes", "emoji.coast"),
@@ -27,6 +27,7 @@ FLOORS = (
     ("recipes.common", "recipes.grids"),
     ("recipes.text_to_image",),
     ("recipes.image_text",),
+    ("recipes.scores",),
     ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
