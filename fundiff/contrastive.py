@@ -30,7 +30,7 @@ def info_nce(
         alike: Whether the captions :math:`i` and :math:`j` are the same.
 
     Returns:
-        One loss for each pair, at least 0.
+        One loss for each pair, at least 0. This is :eq:`eq-info-nce` in the book.
 
     Source:
         Radford et al. 2021, *Learning transferable visual models from natural language

@@ -95,7 +95,7 @@ def r_precision(
         generator: Draws the others; on the CPU.
 
     Returns:
-        A share from 0 to 1.
+        A share from 0 to 1. This is :eq:`eq-r-precision` in the book, which doesn't share hits.
 
     Raises:
         ValueError: There are fewer than two candidates, the two don't have the same shape, or a
@@ -146,7 +146,8 @@ def frechet_distance(
         reference: Those of real ones.
 
     Returns:
-        A number, at least 0 up to rounding, in the features' units squared.
+        A number, at least 0 up to rounding, in the features' units squared. This is
+        :eq:`eq-frechet` in the book.
 
     Raises:
         ValueError: A set has fewer than two rows, or the rows differ in length.
@@ -183,7 +184,8 @@ def kernel_distance(
         reference: Those of real ones, :math:`y_j`.
 
     Returns:
-        A number, without units for features without units.
+        A number, without units for features without units. This is :eq:`eq-kernel` in the
+        book.
 
     Raises:
         ValueError: A set has fewer than two rows, or the rows differ in length.

@@ -164,7 +164,8 @@ def velocity(schedule: NoiseSchedule, x0: Images, t: Times, eps: Images) -> Imag
         eps: Standard Gaussian noise of the same shape.
 
     Returns:
-        The velocity, of variance 1 at every timestep if the images have it.
+        The velocity, of variance 1 at every timestep if the images have it. This is
+        :eq:`eq-velocity` in the book.
 
     Raises:
         ValueError: A timestep isn't in the schedule.

@@ -362,7 +362,7 @@ def min_snr_weight(
         gamma: :math:`\gamma`, where the weight of the signal is capped.
 
     Returns:
-        One weight a sample.
+        One weight a sample. This is in :eq:`eq-min-snr` in the book.
 
     Raises:
         ValueError: A timestep isn't in the schedule.

@@ -4,6 +4,7 @@ Execution is `execute.py`'s. Here each chapter's source gets its digest as it is
 are found in the cache, and a line at its end says what made them.
 """
 
+import re
 import shutil
 from importlib.resources import as_file, files
 from importlib.util import find_spec
@@ -21,6 +22,11 @@ from hints import Formatter, skip_fields
 from layout import Book, BookError
 from store import Store, load_exports
 
+ATTRIBUTION = (
+    "DeepFloyd is licensed under the DeepFloyd License, Copyright (c) Stability AI Ltd. "
+    "All Rights Reserved."
+)
+DEEPFLOYD = re.compile(r"deepfloyd|^IF-I+-", re.I)
 MATHJAX = "mathjax"
 MATHJAX_SCRIPT = "tex-mml-chtml.js"
 MATHJAX_FOLDERS = ("input/tex/extensions", "output/chtml/fonts/woff-v2")
@@ -40,6 +46,18 @@ def provenance_line(provenance: dict[str, Any]) -> str:
     software = ", ".join(f"{names.get(name, name)} {number}" for name, number in versions.items())
     engine = engines.get(provenance["engine"], provenance["engine"])
     return f"{engine} · {provenance['device']} · {software} · made on {provenance['date']}"
+
+
+def attribution_line(engine: str) -> str | None:
+    """Return what DeepFloyd's licence wants said of a page that its model made figures of.
+
+    Args:
+        engine: The engine's label: a hub's name, or a folder's.
+
+    Returns:
+        The line, None where the engine isn't one of DeepFloyd's.
+    """
+    return ATTRIBUTION if DEEPFLOYD.search(engine) else None
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -86,7 +104,9 @@ def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = chapter.text
     for path in (book.export(docname), *chapter.needs.modules.values(), *chapter.needs.files):
         app.env.note_dependency(str(path))
-    app.env.metadata[docname]["provenance"] = provenance_line(done.metadata.provenance)
+    made = done.metadata.provenance
+    app.env.metadata[docname]["provenance"] = provenance_line(made)
+    app.env.metadata[docname]["attribution"] = attribution_line(made["engine"])
 
 
 def replace_untitled_sections(app: Sphinx, doctree: nodes.document) -> None:
@@ -102,9 +122,10 @@ def replace_untitled_sections(app: Sphinx, doctree: nodes.document) -> None:
 
 def add_provenance(app: Sphinx, doctree: nodes.document) -> None:
     """Say at a chapter's end what made its figures."""
-    line = app.env.metadata[app.env.docname].get("provenance")
-    if line and isinstance(doctree[-1], nodes.section):
-        doctree[-1] += nodes.paragraph("", line, classes=["provenance"])
+    said = app.env.metadata[app.env.docname]
+    for line in filter(None, (said.get("provenance"), said.get("attribution"))):
+        if isinstance(doctree[-1], nodes.section):
+            doctree[-1] += nodes.paragraph("", line, classes=["provenance"])
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:

@@ -44,15 +44,10 @@ SHOWN = 4.0
 CODE = (
     "emoji",
     "captioned",
-    "guidance",
     "image_text",
     "metrics",
-    "process",
     "recipes/scores",
-    "sampling",
-    "schedule",
     "text_encoder",
-    "text_to_image",
 )
 """The modules whose code decides the result."""
 
