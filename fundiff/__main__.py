@@ -107,6 +107,7 @@ def _add_painting(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         command.add_argument("--stride", type=int, default=30, help="timesteps a step")
         command.add_argument("--embeddings", type=Path, help="a file that embed wrote")
         command.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
+        command.add_argument("--compile", action="store_true", help="pays for many pictures")
         command.add_argument("--out", type=Path, required=True, help="the PNG file to write")
         command.set_defaults(run=_paint, picture=None, mask=None, i_start=0)
     edit.set_defaults(i_start=10)
@@ -131,7 +132,12 @@ def _embed(options: argparse.Namespace) -> None:
 
 def _paint(options: argparse.Namespace) -> None:
     where = PartialState()
-    model = load(options.model, device=where.device, embeddings=options.embeddings)
+    model = load(
+        options.model,
+        device=where.device,
+        embeddings=options.embeddings,
+        compiled=options.compile,
+    )
     mask, picture = options.mask, options.picture
     order = Order(
         prompt=options.prompt,

@@ -33,3 +33,11 @@ def test_what_is_timed_is_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     assert x.shape == (1, 3, 64, 64)
     assert x.equal(bench.ours(model))
     assert torch.isfinite(x).all()
+
+
+def test_the_table_has_every_row() -> None:
+    rows = [bench.Row("peer", 2.09, 1, 1, 1), bench.Row("ours", 1.97, 0.946, 0.94, 0.99)]
+    written = bench.table("Samples", rows)
+    assert "| ours | 1.97 | × 0.95 | 0.94 … 0.99 |" in written.splitlines()
+    assert written.startswith(":::{table} Samples\n")
+    assert "Medians of 5 rounds on 20" in bench.conditions(5)

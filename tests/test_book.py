@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from build import publish
+from chapters import ATTRIBUTION, attribution_line
 from check_site import css_references, problems
 from digests import BUNDLED, NO_ENGINE, dependencies, engine_label, stamp
 from execute import bring_up_to_date, read_chapter
@@ -363,6 +364,21 @@ def test_an_export_from_elsewhere_wins_over_the_cache(book: Book) -> None:
     assert "three" in path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        ("none", None),
+        ("bundled", None),
+        ("my-model", None),
+        ("DeepFloyd/IF-I-XL-v1.0", ATTRIBUTION),
+        ("IF-I-M-v1.0", ATTRIBUTION),
+        ("if-ii-l-v1.0", ATTRIBUTION),
+    ],
+)
+def test_pages_that_deepfloyd_made_say_so(engine: str, expected: str | None) -> None:
+    assert attribution_line(engine) == expected
+
+
 @pytest.mark.slow
 def test_a_caption_is_changed_without_a_run(book: Book, write: Write) -> None:
     run(book)
@@ -445,6 +461,15 @@ def test_sphinx_renders_results_and_refuses_a_stale_chapter(book: Book, write: W
     assert re.search(r"<pre>.*3\n</pre>", rendered)
     assert re.search(r'class="provenance">No model · CPU · Python 3[\d.]+ · made on 20', rendered)
     assert list(problems(site)) == []
+    assert "DeepFloyd" not in rendered
+
+    export = book.export("book/a/one")
+    export.write_text(export.read_text().replace('"engine": "none"', '"engine": "IF-I-M-v1.0"'))
+    load_exports(book, Store(book.cache))
+    subprocess.run([*command, "-E"], check=True)
+    made_by_deepfloyd = (site / "book" / "a" / "one.html").read_text()
+    assert made_by_deepfloyd.count(ATTRIBUTION) == 1
+    assert "DeepFloyd" not in (site / "book" / "b" / "one.html").read_text()
 
     write("tiny/base.py", "ONE = 2\n")
     stale = subprocess.run(command, capture_output=True, text=True, check=False)

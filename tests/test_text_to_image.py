@@ -424,3 +424,13 @@ def test_the_hubs_refusals_say_what_to_do(
     monkeypatch.setattr("diffusers.configuration_utils.hf_hub_download", refuse)
     with pytest.raises(ModelError, match=message):
         load("DeepFloyd/IF-I-M-v1.0")
+
+
+@pytest.mark.slow
+def test_a_compiled_model_paints_the_same(generator: torch.Generator) -> None:
+    x = torch.randn(2, 3, 64, 64, generator=generator)
+    t = torch.tensor([990, 30])
+    plain, compiled = (load("text-to-image", device="cpu", compiled=c) for c in (False, True))
+    with torch.no_grad():
+        theirs, ours = plain.denoiser()(x, t), compiled.denoiser()(x, t)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
