@@ -23,7 +23,7 @@ FLOORS = (
     ("text_encoder", "metrics", "figures"),
     ("embeddings", "folded", "image_text"),
     ("text_to_image",),
-    ("captioned", "painting", "doctor", "contrastive"),
+    ("captioned", "painting", "doctor", "contrastive", "illusions"),
     ("recipes.common", "recipes.grids"),
     ("recipes.text_to_image",),
     ("recipes.image_text",),

@@ -1,0 +1,94 @@
+r"""How well one picture shows several things: scores of anagrams and hybrids, and the best of many.
+
+A picture with :math:`n` readings, under views or filters :math:`V_i`, is compared with what each
+reading should show by an image-text encoder: the matrix :math:`S`, of which
+:func:`alignment` and :func:`concealment` are two summaries.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fundiff.image_text import Captions, ImageTextEncoder
+from fundiff.types import Images
+
+Similarities = Float[Tensor, "batch reading prompt"]
+Reading = Callable[[Images], Images]
+"""What is done to a picture before it is read: a view, a blur, nothing."""
+
+
+def similarities(
+    encoder: ImageTextEncoder, images: Images, readings: Sequence[Reading], embeddings: Captions
+) -> Similarities:
+    r"""Compare every reading of some pictures with every prompt.
+
+    .. math:: S_{ij} = u(V_i x)^\top v_j
+
+    Args:
+        encoder: What turns readings and prompts into the unit vectors :math:`u` and :math:`v_j`.
+        images: The pictures :math:`x`, in [-1, 1].
+        readings: The :math:`V_i`.
+        embeddings: The prompts' embeddings, one for each reading, in their order.
+
+    Returns:
+        Cosines, for each picture a row a reading and a column a prompt.
+
+    Raises:
+        ValueError: There are fewer than two readings, or not as many prompts.
+    """
+    if len(readings) < 2 or len(readings) != len(embeddings):
+        raise ValueError(
+            "expected two readings or more and a prompt for each, got "
+            f"{len(readings)} and {len(embeddings)}"
+        )
+    texts = encoder.texts(embeddings)
+    read = [encoder.images(reading(images).clamp(-1, 1)) for reading in readings]
+    return torch.stack(read, dim=1) @ texts.T
+
+
+def alignment(similarity: Similarities) -> Float[Tensor, " batch"]:
+    r"""How well the worst reading shows its prompt.
+
+    .. math:: A = \min_i S_{ii}
+
+    Args:
+        similarity: :math:`S`, from :func:`similarities`.
+
+    Returns:
+        A cosine for each picture.
+
+    Source:
+        Geng et al. 2024, *Visual anagrams*, section 4.2.
+    """
+    return similarity.diagonal(dim1=1, dim2=2).amin(dim=1)
+
+
+def concealment(similarity: Similarities, *, scale: float) -> Float[Tensor, " batch"]:
+    r"""How surely each reading is told from the others, and hides what they show.
+
+    .. math::
+
+        C = \frac1{2n} \operatorname{tr}\!\left(\operatorname{softmax}_{\mathrm{rows}}(\tau S)
+        + \operatorname{softmax}_{\mathrm{columns}}(\tau S)\right)
+
+    Args:
+        similarity: :math:`S`, from :func:`similarities`.
+        scale: :math:`\tau`, the scale of the encoder's cosines, from :func:`cosine_scale`.
+
+    Returns:
+        A share for each picture: 1 where every reading shows its own prompt alone, and
+        :math:`1/n` where they can't be told apart.
+
+    Source:
+        Geng et al. 2024, *Visual anagrams*, section 4.2, where both directions are averaged.
+    """
+    scaled = scale * similarity
+    both = torch.stack([scaled.softmax(dim=2), scaled.softmax(dim=1)]).mean(dim=0)
+    return both.diagonal(dim1=1, dim2=2).mean(dim=1)
+
+
+def cosine_scale(encoder: ImageTextEncoder) -> float:
+    """Return the scale of an encoder's cosines that it was trained with, at most 100."""
+    return float(encoder.network.log_scale.exp().clamp(max=100))
