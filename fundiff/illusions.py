@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fundiff.image_text import Captions, ImageTextEncoder
+from fundiff.image_text import ImageTextEncoder
 from fundiff.types import Images
 
 Similarities = Float[Tensor, "batch reading prompt"]
@@ -20,7 +20,10 @@ Reading = Callable[[Images], Images]
 
 
 def similarities(
-    encoder: ImageTextEncoder, images: Images, readings: Sequence[Reading], embeddings: Captions
+    encoder: ImageTextEncoder,
+    images: Images,
+    readings: Sequence[Reading],
+    embeddings: Float[Tensor, "reading 77 384"],
 ) -> Similarities:
     r"""Compare every reading of some pictures with every prompt.
 
@@ -91,4 +94,4 @@ def concealment(similarity: Similarities, *, scale: float) -> Float[Tensor, " ba
 
 def cosine_scale(encoder: ImageTextEncoder) -> float:
     """Return the scale of an encoder's cosines that it was trained with, at most 100."""
-    return float(encoder.network.log_scale.exp().clamp(max=100))
+    return encoder.network.log_scale.exp().clamp(max=100).item()
