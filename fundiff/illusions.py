@@ -16,7 +16,7 @@ from fundiff.types import Images
 
 Similarities = Float[Tensor, "batch reading prompt"]
 Reading = Callable[[Images], Images]
-"""What is done to a picture before it is read: a view, a blur, nothing."""
+"""What happens to a picture before it is read, such as a view or a blur."""
 
 
 def similarities(
@@ -81,7 +81,7 @@ def concealment(similarity: Similarities, *, scale: float) -> Float[Tensor, " ba
         scale: :math:`\tau`, the scale of the encoder's cosines, from :func:`cosine_scale`.
 
     Returns:
-        A share for each picture: 1 where every reading shows its own prompt alone, and
+        A share for each picture, 1 where every reading shows its own prompt alone, and
         :math:`1/n` where they can't be told apart.
 
     Source:

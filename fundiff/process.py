@@ -114,7 +114,7 @@ def predict_x0(schedule: NoiseSchedule, x_t: Images, t: Times, eps: Images) -> I
         eps: The noise in them, as estimated.
 
     Returns:
-        The clean estimate, not clipped to any range.
+        The clean estimate, not clipped to any range. This is :eq:`eq-x0` in the book.
 
     Raises:
         ValueError: A timestep isn't in the schedule.
