@@ -206,7 +206,7 @@ def guided(cond: Denoiser, uncond: Denoiser, *, scale: float) -> Denoiser:
             write :math:`1 + w` for it.)
 
     Returns:
-        The guided denoiser; it keeps the variance of ``cond``.
+        The guided denoiser; it keeps the variance of ``cond``. This is :eq:`eq-cfg` in the book.
 
     Raises:
         ValueError: ``scale`` isn't finite.

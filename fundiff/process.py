@@ -233,7 +233,7 @@ def ddim_step(
         eta: How much of the posterior's randomness is kept, from 0 to 1.
 
     Returns:
-        The images at timestep ``s``.
+        The images at timestep ``s``. This is :eq:`eq-ddim` in the book.
 
     Raises:
         ValueError: ``eta`` is out of range, ``noise`` is missing, or a timestep isn't in the
@@ -292,7 +292,7 @@ def ddpm_step(
         large_variance: Use :math:`\beta` where the prediction has no variance.
 
     Returns:
-        The images at timestep ``s``.
+        The images at timestep ``s``. This is :eq:`eq-posterior` in the book.
 
     Raises:
         ValueError: ``s`` isn't below ``t``, ``noise`` is missing, or a timestep isn't in the
