@@ -85,7 +85,7 @@ def add_more_noise(
         noise: Standard Gaussian noise of the same shape.
 
     Returns:
-        The images at timestep ``s``.
+        The images at timestep ``s``. This is :eq:`eq-more-noise` in the book.
 
     Raises:
         ValueError: ``s`` is below ``t`` somewhere, or a timestep isn't in the schedule.

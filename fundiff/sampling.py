@@ -134,7 +134,8 @@ def sdedit(
         constraint: As in :func:`denoise`.
 
     Returns:
-        The states of :func:`denoise` over ``timesteps[i_start:]``.
+        The states of :func:`denoise` over ``timesteps[i_start:]``. The start is :eq:`eq-sdedit`
+        in the book.
 
     Raises:
         ValueError: ``i_start`` isn't an index of ``timesteps``, or as :func:`denoise`.
@@ -181,7 +182,7 @@ def keep_outside(
         generator: A CPU generator for the noise.
 
     Returns:
-        The constraint.
+        The constraint. This is :eq:`eq-inpaint` in the book.
 
     Raises:
         ValueError: The mask has values outside [0, 1].
@@ -200,6 +201,43 @@ def keep_outside(
         return mask * x + (1 - mask) * kept
 
     return constrain
+
+
+def resampling(timesteps: Sequence[int], *, jump: int, times: int) -> list[int]:
+    """List the timesteps of a walk that goes over each stretch of its way several times.
+
+    Counted from the end of the list, every ``jump`` stops the walk goes back up by ``jump`` stops
+    and comes down again, until it has gone that stretch ``times`` times. On the way up
+    :func:`denoise` adds noise; on each way down the network can bring new and old parts of a
+    picture together.
+
+    Args:
+        timesteps: The plain walk, from noisy to clean.
+        jump: How many stops it goes back up, at least 1.
+        times: How often each stretch is walked down; 1 gives the plain walk.
+
+    Returns:
+        The timesteps, for :func:`denoise`.
+
+    Raises:
+        ValueError: ``jump`` or ``times`` is below 1.
+
+    Source:
+        Lugmayr et al. 2022, *RePaint*, section 4.2, whose jumps up are taken at once here.
+    """
+    if jump < 1 or times < 1:
+        raise ValueError(f"jump and times must be at least 1, got {jump} and {times}")
+    last = len(timesteps) - 1
+    left = dict.fromkeys(range(0, last + 1 - jump, jump), times - 1)
+    walk, level = [], last + 1
+    while level > 0:
+        level -= 1
+        walk.append(timesteps[last - level])
+        if left.get(level):
+            left[level] -= 1
+            level += jump
+            walk.append(timesteps[last - level])
+    return walk
 
 
 def _times(x: Images, t: int) -> Times:

@@ -7,7 +7,7 @@ from networks import RandomNetwork
 
 from fundiff.guidance import Bound, anagram, guided, thresholded
 from fundiff.process import Step, add_noise, ddim_step, ddpm_step
-from fundiff.sampling import denoise, keep_outside, noise_like, sdedit
+from fundiff.sampling import denoise, keep_outside, noise_like, resampling, sdedit
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Denoiser, Images, Prediction, State, Times
 from fundiff.views import Identity, InnerCircle, VerticalFlip
@@ -301,3 +301,41 @@ def test_bad_walks_are_refused_before_the_first_step(network: RandomNetwork) -> 
     with pytest.raises(ValueError, match="pass a generator"):
         list(denoise(denoiser, SCHEDULE, x, [300, 0], step=ddpm_step))
     assert network.calls == [1]
+
+
+def published(steps: int, jump: int, times: int) -> list[int]:
+    """RePaint's schedule: levels from the noisiest down, every level of a jump up listed."""
+    left = dict.fromkeys(range(0, steps - jump, jump), times - 1)
+    t, levels = steps, []
+    while t >= 1:
+        t -= 1
+        levels.append(t)
+        if left.get(t, 0) > 0:
+            left[t] -= 1
+            for _ in range(jump):
+                t += 1
+                levels.append(t)
+    return levels
+
+
+@pytest.mark.parametrize(("steps", "jump", "times"), [(250, 10, 10), (34, 5, 5), (34, 1, 3)])
+def test_resampling_is_repaints_schedule_with_its_jumps_at_once(
+    steps: int, jump: int, times: int
+) -> None:
+    timesteps = list(range(steps - 1, -1, -1))
+    levels = published(steps, jump, times)
+    assert steps != 250 or len(levels) == 4570
+    expected = [
+        t
+        for before, t, after in zip([steps, *levels], levels, [*levels[1:], -1], strict=False)
+        if not (before < t < after)
+    ]
+    assert resampling(timesteps, jump=jump, times=times) == expected
+
+
+def test_resampling_once_is_the_plain_walk() -> None:
+    timesteps = NoiseSchedule.cosine().strided()
+    assert resampling(timesteps, jump=5, times=1) == timesteps
+    assert len(resampling(timesteps, jump=5, times=5)) == 34 + 6 * 4 * 6
+    with pytest.raises(ValueError, match="at least 1, got 0 and 2"):
+        resampling(timesteps, jump=0, times=2)
