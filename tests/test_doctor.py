@@ -99,7 +99,9 @@ def test_any_model_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "neither a folder in IF's format" in said()
     tiny_floyd.stage_one(tmp_path)
     text = said()
-    assert f"the model: {tmp_path}, 0.9 million weights, 32 pixels a side" in text
+    weights = sum(weight.numel() for weight in tiny_floyd.unet(1).parameters())
+    size = f"{weights / 1e6:.1f} million weights, 32 pixels a side"
+    assert f"the model: {tmp_path}, {size}" in text
     assert "card" not in text
     assert "MiniLM" not in text
 
