@@ -19,12 +19,11 @@ from fundiff.emoji.sprites import build
 from fundiff.machine import MemoryShortageError
 from fundiff.painting import Order, OrderError, paint
 from fundiff.pretrained import WeightsError
-from fundiff.recipes import RECIPES, scores
+from fundiff.recipes import RECIPES, scores, variants
+from fundiff.recipes.common import EMOJI
 from fundiff.text_encoder import EncoderError
 from fundiff.text_to_image import ModelError, load, save_embeddings
 from fundiff.training import Report
-
-EMOJI = Path("_build") / "emoji"
 
 _ERRORS = (
     EmbeddingsError,
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("--if-stale", action="store_true", help="only if the weights are old")
     training.add_argument("--init", type=Path, help="a folder of weights to start from")
     training.add_argument("--compile", action="store_true", help="compile the network")
-    training.add_argument("--data", type=Path, default=EMOJI, help="the training set")
+    training.add_argument("--data", type=Path, help="the folder of the training set, or of MNIST")
     training.add_argument("--runs", type=Path, default=Path("_build") / "runs")
     training.add_argument("--out", type=Path, help="the folder of weights to write")
     training.set_defaults(run=_train)
@@ -74,6 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scoring.add_argument("--runs", type=Path, default=Path("_build") / "runs")
     scoring.add_argument("--out", type=Path, default=Path("_build") / "weights" / scores.NAME)
     scoring.set_defaults(run=_score)
+    comparing = commands.add_parser("compare", help="try the bundled model's choices in short runs")
+    comparing.add_argument("--if-stale", action="store_true", help="only if the results are old")
+    comparing.add_argument("--data", type=Path, default=EMOJI, help="the training set")
+    comparing.add_argument("--runs", type=Path, default=Path("_build") / "runs")
+    comparing.add_argument("--out", type=Path, default=Path("_build") / "weights" / variants.NAME)
+    comparing.set_defaults(run=_compare)
     _add_painting(commands)
     options = parser.parse_args(arguments)
     try:
@@ -162,7 +167,8 @@ def _paint(options: argparse.Namespace) -> None:
 
 
 def _emoji(options: argparse.Namespace) -> None:
-    build(options.out, options.out / "packages")
+    folder = options.out.resolve()  # npm is called from another folder
+    build(folder, folder / "packages")
     print(f"the training set is in {options.out}")
 
 
@@ -206,6 +212,20 @@ def _score(options: argparse.Namespace) -> None:
             options.data, options.runs / scores.NAME, options.out, pictures=options.count, say=say
         )
     print(f"the scores are in {options.out}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    if options.if_stale and not variants.is_stale(options.out):
+        print(f"{options.out} is up to date")
+        return
+    with tqdm(desc=variants.NAME, unit="picture", disable=None) as bar:
+
+        def say(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        variants.run(options.data, options.runs / variants.NAME, options.out, say=say)
+    print(f"the results are in {options.out}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +12,12 @@ from typing import Any, TypeVar
 import torch
 
 from fundiff.files import write
+from fundiff.machine import bf16_is_fast
 from fundiff.pretrained import Card, WeightsError, verify
 from fundiff.training import Plan, Report
+
+EMOJI = Path("_build") / "emoji"
+"""Where the training set of the bundled model is built, unless another place is named."""
 
 Preset = TypeVar("Preset")
 
@@ -35,6 +39,25 @@ def choose(recipe: str, presets: Mapping[str, Preset], preset: str) -> Preset:
     if preset not in presets:
         raise ValueError(f"{recipe} has the presets {', '.join(presets)}, not {preset!r}")
     return presets[preset]
+
+
+def suited(plan: Plan, runs: Path) -> Plan:
+    """Fit a plan's precision to the machine: bfloat16 on a CPU only where that is fast.
+
+    Args:
+        plan: The plan, for a GPU.
+        runs: Where the run's states lie; what the first slice chose holds for the others.
+
+    Returns:
+        The plan as it is on a GPU, else in the precision of this run.
+    """
+    if device_here() == "cuda":
+        return plan
+    path = runs / "precision.json"
+    if not path.is_file():
+        runs.mkdir(parents=True, exist_ok=True)
+        write(path, json.dumps("bf16" if bf16_is_fast() else "fp32").encode())
+    return replace(plan, precision=json.loads(path.read_bytes()))
 
 
 def device_here() -> str:
@@ -128,16 +151,17 @@ def is_stale(folder: Path, preset: str, plan: Plan, code: str) -> bool:
         code: The digest of the recipe's code.
 
     Returns:
-        True where there are none, they are damaged or unfinished, or the preset or the code has
-        changed since.
+        True where there are none, they are damaged or unfinished, or the preset, its precision
+        left aside, or the code has changed since.
     """
     try:
         card = verify(folder)
     except WeightsError:
         return True
+    wanted = json.loads(json.dumps(asdict(plan))) | {"precision": card.plan.get("precision")}
     return not (
         card.preset == preset
-        and card.plan == json.loads(json.dumps(asdict(plan)))
+        and card.plan == wanted
         and card.code == code
         and card.notes["finished"]
     )

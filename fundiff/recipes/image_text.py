@@ -21,7 +21,7 @@ from fundiff.image_text import ImageTextEncoder, ImageTextNetwork
 from fundiff.metrics import r_precision
 from fundiff.pretrained import Card, load_weights, save, weights
 from fundiff.recipes import text_to_image
-from fundiff.recipes.common import choose, describe, device_here, spent
+from fundiff.recipes.common import EMOJI, choose, describe, device_here, spent, suited
 from fundiff.training import Plan, Report, train
 
 SEED = 1
@@ -96,7 +96,7 @@ CODE = ("emoji", "captioned", "contrastive", "image_text", "text_encoder", "trai
 
 def run(
     preset: str,
-    data: Path,
+    data: Path | None,
     runs: Path,
     out: Path,
     *,
@@ -109,7 +109,7 @@ def run(
 
     Args:
         preset: ``cpu`` or ``full``.
-        data: The folder of the sprites.
+        data: The folder of the sprites; None for the one that they are built in.
         runs: Where the run's states lie.
         out: The folder of weights to write.
         seconds: Stop after about so long; call again to go on.
@@ -126,17 +126,17 @@ def run(
         WeightsError: ``init`` isn't a folder of weights, or doesn't fit.
     """
     chosen, code = choose(NAME, PRESETS, preset), module_digest(*CODE)
-    device = device_here()
+    plan, device = suited(chosen.plan, runs), device_here()
 
     def paint(pictures: int, seed: int) -> PaintedPictures:
         painters = (os.cpu_count() or 1) if device == "cuda" else 0
         return PaintedPictures(
-            data, pictures, seed=seed, familiar=chosen.familiar, device=device, painters=painters
+            data or EMOJI, pictures, seed=seed, familiar=chosen.familiar, device=device, painters=painters
         )
 
     pictures, unseen = paint(chosen.pictures, SEED), paint(chosen.unseen, UNSEEN_SEED)
     with torch.random.fork_rng():
-        torch.manual_seed(chosen.plan.seed)
+        torch.manual_seed(plan.seed)
         network = ImageTextNetwork()
     started_from = None
     if init is not None:
@@ -144,14 +144,14 @@ def run(
         started_from = sha256(init / "card.json")
     task = ImageTextTask(network, pictures, started_from=started_from)
     start = time.monotonic()
-    for report in train(task, chosen.plan, runs, seconds=seconds, compiled=compiled):
+    for report in train(task, plan, runs, seconds=seconds, compiled=compiled):
         say(report)
     seconds_spent = spent(runs, time.monotonic() - start)
     network.load_state_dict(report.network.state_dict())
     ceiling, floor = precision_of_real(ImageTextEncoder(network, device=device), unseen)
     card = describe(
         report,
-        chosen.plan,
+        plan,
         recipe=NAME,
         preset=preset,
         title="an image-text encoder that judges the pictures of the text-to-image model",

@@ -13,7 +13,7 @@ from fundiff.captioned import PaintedPictures, module_digest
 from fundiff.files import sha256, write
 from fundiff.folded import FOLD, TextToImageTask, new_unet
 from fundiff.pretrained import Card, save, verify
-from fundiff.recipes.common import choose, describe, device_here, spent
+from fundiff.recipes.common import EMOJI, choose, describe, device_here, spent, suited
 from fundiff.recipes.grids import grid_png
 from fundiff.text_encoder import TextEncoder
 from fundiff.text_to_image import PixelNetwork, folder_contents, read_unet
@@ -132,7 +132,7 @@ CODE = ("emoji", "captioned", "folded", "text_encoder", "training", "draws", "pr
 
 def run(
     preset: str,
-    data: Path,
+    data: Path | None,
     runs: Path,
     out: Path,
     *,
@@ -145,7 +145,7 @@ def run(
 
     Args:
         preset: ``cpu`` or ``full``.
-        data: The folder of the sprites.
+        data: The folder of the sprites; None for the one that they are built in.
         runs: Where the run's states lie.
         out: The folder of weights to write.
         seconds: Stop after about so long; call again to go on.
@@ -162,14 +162,14 @@ def run(
         WeightsError: ``init`` isn't a folder of weights, or doesn't fit.
     """
     chosen, code = choose(NAME, PRESETS, preset), module_digest(*CODE)
-    device = device_here()
+    plan, device = suited(chosen.plan, runs), device_here()
     on_gpu = device == "cuda"
     painters = (os.cpu_count() or 1) if on_gpu else 0
     pictures = PaintedPictures(
-        data, chosen.pictures, familiar=chosen.familiar, device=device, painters=painters
+        data or EMOJI, chosen.pictures, familiar=chosen.familiar, device=device, painters=painters
     )
     with torch.random.fork_rng():
-        torch.manual_seed(chosen.plan.seed)
+        torch.manual_seed(plan.seed)
         unet = new_unet(
             chosen.channels, layers=chosen.layers, attend=chosen.attend, dropout=chosen.dropout
         )
@@ -185,7 +185,7 @@ def run(
     start = time.monotonic()
     for report in train(
         task,
-        chosen.plan,
+        plan,
         runs,
         seconds=seconds,
         compiled=compiled,
@@ -196,7 +196,7 @@ def run(
             sampler = PixelNetwork(report.network, task.schedule, FOLD, "v_prediction")
             write(runs / _shown(report.step), grid_png(sampler, PROMPTS, embeddings, seeds=1))
     seconds_spent = spent(runs, time.monotonic() - start)
-    finished = report.step == chosen.plan.steps
+    finished = report.step == plan.steps
     seeds = 4 if finished else 1
     network = report.network.float().eval()
     sampler = PixelNetwork(network, task.schedule, FOLD, "v_prediction")
@@ -206,7 +206,7 @@ def run(
     contents |= folder_contents(network.cpu(), ["", *PROMPTS], embeddings.cpu())
     card = describe(
         report,
-        chosen.plan,
+        plan,
         recipe=NAME,
         preset=preset,
         title="a text-to-image pixel-diffusion model in the format of DeepFloyd IF, stage I",
