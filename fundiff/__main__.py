@@ -9,8 +9,10 @@ from pathlib import Path
 from accelerate import PartialState
 from tqdm import tqdm
 
+from fundiff.characters import sheets
 from fundiff.checkpoints import RunError
 from fundiff.data import PictureError, load_mask, load_picture
+from fundiff.digits import LabelledError
 from fundiff.doctor import checkup
 from fundiff.embeddings import EmbeddingsError
 from fundiff.emoji.rasters import SpriteError
@@ -25,9 +27,12 @@ from fundiff.text_encoder import EncoderError
 from fundiff.text_to_image import ModelError, load, save_embeddings
 from fundiff.training import Report
 
+CHARACTERS = Path("_build") / "characters"
+
 _ERRORS = (
     EmbeddingsError,
     EncoderError,
+    LabelledError,
     MemoryShortageError,
     ModelError,
     OrderError,
@@ -55,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     emoji.add_argument("--out", type=Path, default=EMOJI, help="the folder to build it in")
     emoji.set_defaults(run=_emoji)
+    characters = commands.add_parser(
+        "characters", help="build the sheets of digits that come with the library; needs npm"
+    )
+    characters.add_argument("--out", type=Path, default=CHARACTERS, help="the folder for them")
+    characters.set_defaults(run=_characters)
     training = commands.add_parser("train", help="train what the project ships")
     training.add_argument("name", choices=[*RECIPES], help="the recipe")
     training.add_argument("--preset", choices=["cpu", "full"], default="cpu")
@@ -170,6 +180,12 @@ def _emoji(options: argparse.Namespace) -> None:
     folder = options.out.resolve()  # npm is called from another folder
     build(folder, folder / "packages")
     print(f"the training set is in {options.out}")
+
+
+def _characters(options: argparse.Namespace) -> None:
+    folder = options.out.resolve()  # npm is called from another folder
+    for path in sheets.build(folder, folder / "packages"):
+        print(path)
 
 
 def _train(options: argparse.Namespace) -> None:

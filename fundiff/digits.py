@@ -1,0 +1,280 @@
+"""Small grey pictures with a class each: digits, and what a model of digits has never seen.
+
+The sets that come with the library need no network. Each is one sheet of pictures, whose content is
+compared with its digest whenever it is read. The full MNIST and Fashion-MNIST come through
+torchvision.
+"""
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from PIL import Image
+from torch import Tensor
+
+from fundiff.types import Images
+
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
+
+Split = Literal["train", "test"]
+"""Which part of a set: to train on, or held out."""
+
+SIDE, COLUMNS = 28, 100
+"""The side of a picture in pixels, and how many pictures a row of a shipped sheet has."""
+
+_DAMAGE = (AssertionError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError)
+
+
+class LabelledError(ValueError):
+    """A set that can't be had or is refused: what was expected, what was found, what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Small grey pictures with a class each.
+
+    Attributes:
+        images: The pictures in bytes: 0 is paper, 255 is ink.
+        labels: The class of each, from 0, int64.
+        classes: The name of each class.
+        name: The set's short name.
+        title: What it is, how many and from where, in a line.
+
+    Raises:
+        ValueError: There isn't one label a picture, or a label is of no class.
+    """
+
+    images: UInt8[Tensor, "sample 28 28"]
+    labels: Int[Tensor, " sample"]
+    classes: tuple[str, ...]
+    name: str
+    title: str
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise ValueError(
+                f"each picture needs its label, got {len(self.images)} pictures and "
+                f"{len(self.labels)} labels"
+            )
+        if not all(0 <= label < len(self.classes) for label in self.labels.unique().tolist()):
+            raise ValueError(
+                f"labels of {len(self.classes)} classes must be from 0 to {len(self.classes) - 1}, "
+                f"got {self.labels.min()} to {self.labels.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of images, labels and classes."""
+        content = hashlib.sha256(json.dumps([len(self), *self.classes]).encode())
+        content.update(self.images.cpu().numpy().tobytes())
+        content.update(self.labels.cpu().numpy().astype("<i8").tobytes())
+        return content.hexdigest()[:16]
+
+    def scaled(self, low: float = 0.0) -> Images:
+        """Return the pictures as images of one channel.
+
+        Args:
+            low: The value of paper, 0 or -1; that of ink is 1.
+
+        Returns:
+            The images, ``(sample, 1, 28, 28)``, float32 in [low, 1].
+
+        Raises:
+            ValueError: ``low`` is neither 0 nor -1.
+        """
+        if low not in (0, -1):
+            raise ValueError(f"low must be 0 or -1, got {low}")
+        return self.images[:, None].float() / 255 * (1 - low) + low
+
+    def of(self, label: int) -> "Labelled":
+        """Return the pictures of one class, in their order.
+
+        Args:
+            label: The class, from 0.
+
+        Raises:
+            ValueError: There is no such class.
+        """
+        if not 0 <= label < len(self.classes):
+            raise ValueError(f"{self.name} has the classes 0 to {len(self.classes) - 1}: {label}?")
+        return self._where((self.labels == label).nonzero().flatten())
+
+    def first(self, count: int) -> "Labelled":
+        """Return the first pictures; the sets that come with the library are shuffled.
+
+        Args:
+            count: How many, at most as many as there are.
+
+        Raises:
+            ValueError: There are fewer, or ``count`` is negative.
+        """
+        if not 0 <= count <= len(self):
+            raise ValueError(f"{self.name} has {len(self):,} pictures, asked for the first {count}")
+        return self._where(torch.arange(count))
+
+    def _where(self, chosen: Int[Tensor, " chosen"]) -> "Labelled":
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What is known of a set that comes with the library.
+
+    Attributes:
+        title: What it is and from where.
+        classes: The name of each class.
+        digests: The digest of each part.
+    """
+
+    title: str
+    classes: tuple[str, ...]
+    digests: dict[str, str]
+
+
+SHIPPED = {
+    "digits": Shipped(
+        "handwritten digits out of the first 10,000 of MNIST's training set",
+        tuple("0123456789"),
+        {"train": "2f730ccbfd1c1748", "test": "45b52a973e53cc93"},
+    ),
+}
+"""The sets that come with the library, by name."""
+
+
+def digits(split: Split = "train") -> Labelled:
+    """Return the digits that come with the library: ten thousand of MNIST's, shuffled.
+
+    Args:
+        split: 8,000 to train on, or the 2,000 held out; each class is split four to one.
+
+    Raises:
+        LabelledError: The file is damaged.
+        ValueError: There is no such part.
+
+    Source:
+        LeCun, Cortes and Burges, *The MNIST database of handwritten digits*, derived from NIST's
+        Special Databases 1 and 3.
+    """
+    return _shipped("digits", split)
+
+
+def mnist(split: Split = "train", *, root: Path) -> Labelled:
+    """Return all of MNIST, by torchvision, which downloads it when it isn't there.
+
+    Args:
+        split: 60,000 to train on, or the 10,000 held out.
+        root: The folder that it is kept in, as ``MNIST/raw/``.
+
+    Raises:
+        LabelledError: It can't be downloaded, or a file is damaged.
+        ValueError: There is no such part.
+    """
+    from torchvision.datasets import MNIST
+
+    return _downloaded(MNIST, "mnist", split, root, tuple("0123456789"))
+
+
+def fashion(split: Split = "train", *, root: Path) -> Labelled:
+    """Return Fashion-MNIST: ten kinds of clothes, shoes and bags, in the format of MNIST.
+
+    Arguments and errors are those of :func:`mnist`; it is kept as ``FashionMNIST/raw/``.
+
+    Source:
+        Xiao et al. 2017, *Fashion-MNIST: a novel image dataset for benchmarking machine learning
+        algorithms*.
+    """
+    from torchvision.datasets import FashionMNIST
+
+    return _downloaded(FashionMNIST, "fashion", split, root, tuple(FashionMNIST.classes))
+
+
+def read_shipped(name: str, path: Path, split: Split) -> Labelled:
+    """Read one part of a sheet of the library's.
+
+    The sheet is a grey PNG, :data:`COLUMNS` pictures a row, those to train on first. Its texts
+    ``train`` and ``test`` have the labels, a digit each.
+
+    Args:
+        name: The set's name, one of :data:`SHIPPED`.
+        path: The sheet.
+        split: Which part.
+
+    Raises:
+        LabelledError: The file can't be read, or isn't what the set's digest says.
+        ValueError: There is no such part.
+    """
+    known = SHIPPED[name]
+    _check(split)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            pixels = torch.from_numpy(np.array(image))
+            texts = {part: image.info[part] for part in get_args(Split)}
+        cells = pixels.view(-1, SIDE, COLUMNS, SIDE).permute(0, 2, 1, 3).reshape(-1, SIDE, SIDE)
+        start = 0 if split == "train" else len(texts["train"])
+        read = Labelled(
+            images=cells[start : start + len(texts[split])],
+            labels=torch.tensor([int(label) for label in texts[split]]),
+            classes=known.classes,
+            name=name,
+            title=_title(known.title, len(texts[split]), split),
+        )
+    except (*_DAMAGE, zlib.error) as error:
+        raise LabelledError(_damaged(path, name, f"{error}")) from error
+    if read.digest != known.digests[split]:
+        expected = f"digest {known.digests[split]}, is {read.digest}"
+        raise LabelledError(_damaged(path, name, expected))
+    return read
+
+
+def _shipped(name: str, split: Split) -> Labelled:
+    with as_file(files(__package__) / "characters" / f"{name}.png") as path:
+        return read_shipped(name, path, split)
+
+
+def _downloaded(
+    source: "type[MNIST]", name: str, split: Split, root: Path, classes: tuple[str, ...]
+) -> Labelled:
+    _check(split)
+    title, place = source.__name__, Path(root) / source.__name__
+    try:
+        read = source(root, train=split == "train", download=True)
+    except _DAMAGE as error:
+        raise LabelledError(
+            f"{title} can't be had in {root}: {error}; torchvision downloads it, which needs a "
+            f"network; files that are there are left alone: if one is damaged, remove {place}; "
+            "digits() comes with the library"
+        ) from error
+    return Labelled(
+        images=read.data,
+        labels=read.targets,
+        classes=classes,
+        name=name,
+        title=_title(f"pictures of {title}, by torchvision", len(read.data), split),
+    )
+
+
+def _check(split: str) -> None:
+    if split not in get_args(Split):
+        raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
+
+
+def _title(what: str, count: int, split: Split) -> str:
+    return f"{count:,} {what}: {'to train on' if split == 'train' else 'held out'}"
+
+
+def _damaged(path: Path, name: str, found: str) -> str:
+    return (
+        f"{path}: expected the sheet of {name} that comes with the library, found: {found}; "
+        "install the library again, or rebuild the file by `python -m fundiff characters`"
+    )
