@@ -8,12 +8,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "fundiff"
 FLOORS = (
     ("types", "files", "machine"),
-    ("schedule", "filters", "views", "draws", "checkpoints", "nn.blocks"),
+    ("schedule", "filters", "views", "draws", "checkpoints", "flow"),
+    ("nn.blocks", "nn.classifiers"),
     ("process", "nn.unet"),
-    ("guidance", "training"),
+    ("guidance", "training", "losses"),
     ("sampling",),
     ("data", "digits", "pretrained", "sheets", "emoji.sources", "emoji.canvas"),
-    ("emoji.packages", "emoji.ink", "emoji.looks", "emoji.shapes"),
+    ("scratch", "emoji.packages", "emoji.ink", "emoji.looks", "emoji.shapes"),
     ("emoji.concepts", "emoji.backdrops", "emoji.portraits", "emoji.nature"),
     ("emoji.rasters", "emoji.captions", "emoji.styles", "emoji.landscapes", "emoji.coast"),
     ("emoji.sprites", "emoji.scenes", "characters.numerals"),
@@ -24,10 +25,10 @@ FLOORS = (
     ("embeddings", "folded", "image_text"),
     ("text_to_image",),
     ("captioned", "painting", "doctor", "contrastive", "illusions"),
-    ("recipes.common", "recipes.grids"),
-    ("recipes.text_to_image",),
+    ("recipes.common", "recipes.grids", "recipes.digit_scores"),
+    ("recipes.text_to_image", "recipes.digits"),
     ("recipes.image_text",),
-    ("recipes.scores",),
+    ("recipes.scores", "recipes.variants"),
     ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -36,7 +37,7 @@ HEAVY = {
     "transformers": {"text_encoder"},
     "matplotlib": {"figures"},
     "torchvision.datasets": {"digits"},
-    "accelerate": {"training", "text_to_image", "__main__"},
+    "accelerate": {"training", "text_to_image", "recipes.variants", "__main__"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from fundiff.captioned import module_digest
 from fundiff.pretrained import Card
-from fundiff.recipes import image_text, text_to_image
+from fundiff.recipes import digits, image_text, text_to_image
 from fundiff.recipes.common import choose, is_stale
 from fundiff.training import Plan, Report
 
@@ -35,7 +35,7 @@ class Run(Protocol):
     def __call__(
         self,
         preset: str,
-        data: Path,
+        data: Path | None,
         runs: Path,
         out: Path,
         *,
@@ -94,6 +94,7 @@ RECIPES = {
     for recipe in (
         Recipe("text-to-image", text_to_image.run, text_to_image.PRESETS, text_to_image.CODE),
         Recipe("image-text", image_text.run, image_text.PRESETS, image_text.CODE),
+        *(Recipe(each.name, each.run, each.presets, digits.CODE) for each in digits.RECIPES),
     )
 }
 """The recipes by name, in the order in which the project trains them."""

@@ -131,7 +131,12 @@ def run(
     def paint(pictures: int, seed: int) -> PaintedPictures:
         painters = (os.cpu_count() or 1) if device == "cuda" else 0
         return PaintedPictures(
-            data or EMOJI, pictures, seed=seed, familiar=chosen.familiar, device=device, painters=painters
+            data or EMOJI,
+            pictures,
+            seed=seed,
+            familiar=chosen.familiar,
+            device=device,
+            painters=painters,
         )
 
     pictures, unseen = paint(chosen.pictures, SEED), paint(chosen.unseen, UNSEEN_SEED)

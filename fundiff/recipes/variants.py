@@ -222,7 +222,7 @@ def run(
         recipe=NAME,
         preset="cpu",
         title="short runs of the text-to-image model that differ in one choice each",
-        parameters=rows["as the preset"]["parameters"],
+        parameters=rows["as the preset"]["parameters"],  # type: ignore[arg-type]
         plan=asdict(base.plan),
         data={"pictures": PICTURES, "sprites and captions": sets[0].digest},
         code=code,

@@ -1,0 +1,1 @@
+"""Networks of the book's Part B, from small blocks."""
