@@ -61,7 +61,7 @@ def test_variants_are_compared_and_go_on_where_they_stopped(
     card = verify(tmp_path / "out")
     rows = card.notes["rows"]
     assert list(rows) == names
-    assert all(0 < row["loss"] < 2 and row["pictures a second"] > 0 for row in rows.values())
+    assert all(0 < row["loss"] < 2 for row in rows.values())
     assert rows["as the preset"]["loss"] != rows["another seed"]["loss"]
     assert not variants.is_stale(tmp_path / "out")
     assert main([*options, "--if-stale", "--out", str(tmp_path / "out")]) == 0

@@ -5,13 +5,11 @@ measured on the same unseen pictures under the same noise.
 """
 
 import json
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -274,21 +272,16 @@ def _result(
     shape = {"channels": preset.channels, "layers": preset.layers, "attend": preset.attend}
     task = TextToImageTask(unet, seen, shape, caption_dropout=variant.dropout)
     network: nn.Module = unet
-    times = [time.monotonic()]
     AcceleratorState._reset_state()  # else the first run's precision would hold for all
     for report in train(task, preset.plan, folder, chunk=min(ON_CPU, preset.plan.batch_size)):
-        times.append(time.monotonic())
         network = report.network
         say(report.step * preset.plan.batch_size)
-    between = [after - before for before, after in pairwise(times)]
-    rate = preset.plan.report_every * preset.plan.batch_size / statistics.median(between)
     network.eval()
     own, shuffled = (_loss(network, unseen, of) for of in (0, UNSEEN // 2))
     row = {
         "parameters": sum(weight.numel() for weight in network.parameters()),
         "loss": round(own, 5),
         "loss, captions exchanged": round(shuffled, 5),
-        "pictures a second": round(rate, 1),
     }
     write(kept, json.dumps(row).encode())
     return row
