@@ -22,7 +22,7 @@ FLOORS = (
     ("emoji.themes",),
     ("emoji.dataset",),
     ("text_encoder", "metrics", "figures"),
-    ("embeddings", "folded", "image_text"),
+    ("embeddings", "folded", "image_text", "diagrams"),
     ("text_to_image",),
     ("captioned", "painting", "doctor", "contrastive", "illusions"),
     ("recipes.common", "recipes.grids", "recipes.digit_scores"),
@@ -35,7 +35,7 @@ FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in mod
 HEAVY = {
     "diffusers": {"folded", "text_to_image"},
     "transformers": {"text_encoder"},
-    "matplotlib": {"figures"},
+    "matplotlib": {"figures", "diagrams"},
     "torchvision.datasets": {"digits"},
     "accelerate": {"training", "text_to_image", "recipes.variants", "__main__"},
 }
