@@ -148,6 +148,24 @@ SHIPPED = {
         tuple("0123456789"),
         {"train": "2f730ccbfd1c1748", "test": "45b52a973e53cc93"},
     ),
+    "glyphs": Shipped(
+        "letters in matplotlib's fonts",
+        tuple("ABCDEFGHIJ"),
+        {"train": "2855d88de16a27af", "test": "61aa3afc0ba92e8b"},
+    ),
+    "shapes": Shipped(
+        "outlines drawn by formula",
+        (
+            *("triangle", "square", "hexagon", "star", "plus"),
+            *("hash", "arrow", "zigzag", "heart", "spiral"),
+        ),
+        {"train": "01eba5dfbf43d3d2", "test": "19a8d80b63c4ddb4"},
+    ),
+    "emoji": Shipped(
+        "emoji in one colour, by Microsoft",
+        ("animals", "food", "travel", "activities", "objects"),
+        {"train": "8d17faca912a1527", "test": "7df101d242557049"},
+    ),
 }
 """The sets that come with the library, by name."""
 
@@ -167,6 +185,52 @@ def digits(split: Split = "train") -> Labelled:
         Special Databases 1 and 3.
     """
     return _shipped("digits", split)
+
+
+def glyphs(split: Split = "train") -> Labelled:
+    """Return the letters A to J in many fonts, sheared, turned and resized, and as MNIST centred.
+
+    The fonts are those that matplotlib brings: DejaVu, STIX and Computer Modern. The parts have
+    no face in common, though all three families are in both. The classes take turns.
+
+    Args:
+        split: 8,000 to train on, in 17 faces, or 2,000 held out, in 5 others.
+
+    Raises:
+        LabelledError: The file is damaged.
+        ValueError: There is no such part.
+    """
+    return _shipped("glyphs", split)
+
+
+def shapes(split: Split = "train") -> Labelled:
+    """Return ten outlines, triangles to spirals, drawn with a round pen and turned any way.
+
+    The classes take turns.
+
+    Args:
+        split: 800 to train on, or 200 held out, which differ by chance alone.
+
+    Raises:
+        LabelledError: The file is damaged.
+        ValueError: There is no such part.
+    """
+    return _shipped("shapes", split)
+
+
+def emoji(split: Split = "train") -> Labelled:
+    """Return emoji in one colour: animals, food, travel, activities and objects.
+
+    They are Microsoft's *Fluent Emoji, high contrast*, each once, shuffled.
+
+    Args:
+        split: 320 to train on, or 80 held out.
+
+    Raises:
+        LabelledError: The file is damaged.
+        ValueError: There is no such part.
+    """
+    return _shipped("emoji", split)
 
 
 def mnist(split: Split = "train", *, root: Path) -> Labelled:

@@ -1,8 +1,5 @@
 import gzip
-import io
-import json
 import struct
-import tarfile
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
@@ -17,7 +14,6 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from fundiff.characters.numerals import numerals
 from fundiff.characters.sheets import sheet
 from fundiff.digits import (
     SHIPPED,
@@ -25,11 +21,13 @@ from fundiff.digits import (
     LabelledError,
     Split,
     digits,
+    emoji,
     fashion,
+    glyphs,
     mnist,
     read_shipped,
+    shapes,
 )
-from fundiff.emoji.sources import SourceError
 
 SHEETS = Path(str(files("fundiff") / "characters"))
 # numpy.bincount of the labels of the first 10,000 pictures of MNIST's training set
@@ -120,6 +118,38 @@ def test_they_are_shuffled() -> None:
     assert (first - 100).abs().max() < 40
 
 
+@pytest.mark.parametrize(
+    ("read", "name", "train", "test", "classes"),
+    [
+        (glyphs, "glyphs", 8000, 2000, 10),
+        (shapes, "shapes", 800, 200, 10),
+        (emoji, "emoji", 320, 80, 5),
+    ],
+)
+def test_the_other_sets_have_as_many_of_each_class(
+    read: Callable[[Split], Labelled], name: str, train: int, test: int, classes: int
+) -> None:
+    parts = read("train"), read("test")
+    for part, count in zip(parts, (train, test), strict=True):
+        assert part.name == name
+        assert len(part.classes) == classes
+        assert part.labels.bincount().tolist() == [count // classes] * classes
+    everything = torch.cat([part.images for part in parts]).flatten(1)
+    assert len({bytes(one) for one in everything.numpy()}) == train + test
+
+
+@pytest.mark.parametrize("read", [digits, glyphs, shapes, emoji])
+def test_ink_is_centred_as_mnists(read: Callable[[Split], Labelled]) -> None:
+    x = read("test").scaled()[:, 0]
+    at = torch.arange(28) - 14.0
+    mass = x.sum(dim=(1, 2))
+    for side in (1, 2):
+        centre = (x.sum(dim=side) * at).sum(dim=1) / mass
+        assert centre.mean().abs() < 0.05
+        assert centre.abs().max() < 0.6
+    assert (x.amax(dim=(1, 2)) > 0.5).all()
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_sheet_has_its_digest(name: str, split: Split) -> None:
@@ -128,81 +158,25 @@ def test_a_sheet_has_its_digest(name: str, split: Split) -> None:
     assert read.classes == SHIPPED[name].classes
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_sheet_is_written_as_it_was(name: str) -> None:
-    path = SHEETS / f"{name}.png"
-    assert sheet(read_shipped(name, path, "train"), read_shipped(name, path, "test")) == (
-        path.read_bytes()
-    )
-
-
 def test_a_changed_or_damaged_sheet_is_refused(tmp_path: Path) -> None:
-    train, test = digits(), digits("test")
-    path = tmp_path / "digits.png"
-    path.write_bytes(sheet(train.first(100), test))
-    assert read_shipped("digits", path, "test").digest == test.digest
-    with pytest.raises(LabelledError, match=r"digest 2f730ccbfd1c1748, is \w{16}; install"):
-        read_shipped("digits", path, "train")
-    whole = (SHEETS / "digits.png").read_bytes()
+    path, whole = tmp_path / "emoji.png", (SHEETS / "emoji.png").read_bytes()
+    path.write_bytes(sheet(emoji().first(100), emoji("test")))
+    assert read_shipped("emoji", path, "test").digest == emoji("test").digest
+    expected = SHIPPED["emoji"].digests["train"]
+    with pytest.raises(LabelledError, match=rf"digest {expected}, is \w{{16}}; install"):
+        read_shipped("emoji", path, "train")
     for damaged in (whole[:-1000], whole[:20], b"", b"none", whole.replace(b"zTXt", b"iTXt")):
         path.write_bytes(damaged)
-        with pytest.raises(LabelledError, match="expected the sheet of digits that comes with"):
-            read_shipped("digits", path, "train")
+        with pytest.raises(LabelledError, match="expected the sheet of emoji that comes with"):
+            read_shipped("emoji", path, "train")
     Image.new("L", (56, 56)).save(path)
-    with pytest.raises(LabelledError, match="expected the sheet of digits"):
-        read_shipped("digits", path, "train")
+    with pytest.raises(LabelledError, match="expected the sheet of emoji"):
+        read_shipped("emoji", path, "train")
 
 
 def test_there_are_two_parts() -> None:
     with pytest.raises(ValueError, match="split must be one of train, test, got 'validation'"):
         unwrap(read_shipped)("digits", SHEETS / "digits.png", "validation")
-
-
-# how the digits are made
-
-
-@pytest.fixture
-def tarball(tmp_path: Path) -> Callable[[dict[int, object]], Path]:
-    def pack(content: dict[int, object]) -> Path:
-        with tarfile.open(tmp_path / "it.tgz", "w:gz") as tar:
-            for label, data in content.items():
-                encoded = json.dumps(data).encode()
-                info = tarfile.TarInfo(f"package/src/digits/{label}.json")
-                info.size = len(encoded)
-                tar.addfile(info, io.BytesIO(encoded))
-        return tmp_path / "it.tgz"
-
-    return pack
-
-
-def test_rounded_fractions_give_the_bytes_and_both_parts(
-    tarball: Callable[[dict[int, object]], Path], generator: torch.Generator
-) -> None:
-    drawn = torch.randint(256, (10, 10, 28, 28), generator=generator, dtype=torch.uint8)
-    path = tarball(
-        {
-            label: {"data": [round(value / 255, 3) for value in one.flatten().tolist()]}
-            for label, one in enumerate(drawn)
-        }
-    )
-    train, test = numerals(path)
-    assert train.labels.bincount().tolist() == [8] * 10
-    assert test.labels.bincount().tolist() == [2] * 10
-    for label, one in enumerate(drawn):
-        back = torch.cat([train.of(label).images, test.of(label).images]).flatten(1)
-        assert sorted(back.tolist()) == sorted(one.flatten(1).tolist())
-    again, _ = numerals(path)
-    assert again.digest == train.digest
-
-
-@pytest.mark.parametrize(
-    "data", [{}, {"data": [0.5] * 784}, {"data": [0] * 783}, {"data": ["a"] * 784}, {"data": [2]}]
-)
-def test_other_numbers_are_refused(
-    data: dict[str, object], tarball: Callable[[dict[int, object]], Path]
-) -> None:
-    with pytest.raises(SourceError, match=r"expected in src/digits/0\.json pictures of 28 by 28"):
-        numerals(tarball({0: data}))
 
 
 # what torchvision has

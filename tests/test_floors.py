@@ -17,10 +17,10 @@ FLOORS = (
     ("scratch", "emoji.packages", "emoji.ink", "emoji.looks", "emoji.shapes"),
     ("emoji.concepts", "emoji.backdrops", "emoji.portraits", "emoji.nature"),
     ("emoji.rasters", "emoji.captions", "emoji.styles", "emoji.landscapes", "emoji.coast"),
-    ("emoji.sprites", "emoji.scenes", "characters.numerals"),
-    ("emoji.campfire", "characters.sheets"),
-    ("emoji.themes",),
-    ("emoji.dataset",),
+    ("emoji.sprites", "emoji.scenes", "characters.placing", "characters.splitting"),
+    ("emoji.campfire", "characters.numerals", "characters.lettering", "characters.outlines"),
+    ("emoji.themes", "characters.stencils"),
+    ("emoji.dataset", "characters.sheets"),
     ("text_encoder", "metrics", "figures"),
     ("embeddings", "folded", "image_text", "diagrams"),
     ("text_to_image",),
@@ -35,7 +35,7 @@ FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in mod
 HEAVY = {
     "diffusers": {"folded", "text_to_image"},
     "transformers": {"text_encoder"},
-    "matplotlib": {"figures", "diagrams"},
+    "matplotlib": {"figures", "diagrams", "characters.lettering"},
     "torchvision.datasets": {"digits"},
     "accelerate": {"training", "text_to_image", "recipes.variants", "__main__"},
 }

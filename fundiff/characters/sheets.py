@@ -2,16 +2,20 @@
 
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fundiff.characters.numerals import SOURCE, numerals
-from fundiff.digits import COLUMNS, SIDE, Labelled
+from fundiff.characters import lettering, numerals, outlines, stencils
+from fundiff.digits import COLUMNS, SIDE, Labelled, Split
 from fundiff.emoji.packages import fetch
 from fundiff.files import write
+
+COUNTS = {"glyphs": (8000, 2000), "shapes": (800, 200)}
+"""How many pictures of what is drawn there are to train on, and how many held out."""
 
 
 def build(out: Path, packages: Path) -> tuple[Path, ...]:
@@ -26,13 +30,21 @@ def build(out: Path, packages: Path) -> tuple[Path, ...]:
 
     Raises:
         SourceError: A package can't be had, or is refused.
+        SpriteError: An emoji can't be drawn, or resvg-py isn't installed.
         OSError: A file can't be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    tarballs = fetch(packages, [SOURCE])
-    path = out / "digits.png"
-    write(path, sheet(*numerals(tarballs[SOURCE.name])))
-    return (path,)
+    tarballs = fetch(packages, [numerals.SOURCE, stencils.NAMES, stencils.ICONS])
+    names, icons = (tarballs[source.name] for source in (stencils.NAMES, stencils.ICONS))
+    built = {
+        "digits": numerals.numerals(tarballs[numerals.SOURCE.name]),
+        "glyphs": _drawn("glyphs", lettering.glyphs),
+        "shapes": _drawn("shapes", outlines.shapes),
+        "emoji": stencils.emoji(names, icons),
+    }
+    for name, parts in built.items():
+        write(out / f"{name}.png", sheet(*parts))
+    return tuple(out / f"{name}.png" for name in built)
 
 
 def sheet(train: Labelled, test: Labelled) -> bytes:
@@ -56,3 +68,8 @@ def sheet(train: Labelled, test: Labelled) -> bytes:
         texts.add_text(split, "".join(str(label) for label in part.labels.tolist()), zip=True)
     Image.fromarray(laid.numpy()).save(png, format="PNG", optimize=True, pnginfo=texts)
     return png.getvalue()
+
+
+def _drawn(name: str, draw: Callable[[Split, int], Labelled]) -> tuple[Labelled, Labelled]:
+    train, test = COUNTS[name]
+    return draw("train", train), draw("test", test)
