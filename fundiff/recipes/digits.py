@@ -306,5 +306,11 @@ RECIPES = (
         show=score.each_class_by_flow,
         measure=score.flowing,
     ),
+    _class_recipe(
+        "glyph-class",
+        "the same network and training on letters of printed fonts",
+        sets.glyphs,
+        lambda network, seen, held_out: {},
+    ),
 )
 """Part B's recipes, in the order in which they are trained: the classifiers judge the others."""
