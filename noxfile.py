@@ -13,6 +13,17 @@ nox.options.sessions = ["lint", "types", "tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCK = "book/constraints.txt"
 GROUPS = ("test", "train", "lint", "types", "book")
+RECIPES = (
+    "text-to-image",
+    "image-text",
+    "mnist-features",
+    "mnist-judge",
+    "mnist-denoiser",
+    "mnist-time",
+    "mnist-class",
+    "mnist-flow",
+    "glyph-class",
+)
 # Without bytecode, a build takes twice as long.
 ENV = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -57,11 +68,12 @@ def train(session: nox.Session) -> None:
     """Train every model whose shipped weights are old: `-- --preset full` on a GPU."""
     install(session, "train")
     session.run("python", "-m", "fundiff", "emoji")
-    for name in ("text-to-image", "image-text"):
+    for name in RECIPES:
         command = ["train", name, "--if-stale", "--out", f"fundiff/weights/{name}"]
         session.run("python", "-m", "fundiff", *command, *session.posargs, env=ENV)
-    command = ["score", "--if-stale", "--out", "fundiff/weights/scores"]
-    session.run("python", "-m", "fundiff", *command, env=ENV)
+    for command, folder in (("score", "scores"), ("compare", "variants")):
+        options = ["--if-stale", "--out", f"fundiff/weights/{folder}"]
+        session.run("python", "-m", "fundiff", command, *options, env=ENV)
 
 
 @nox.session

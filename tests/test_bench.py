@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import bench
+from fundiff.image_text import ImageTextEncoder
 from fundiff.text_to_image import load
 
 
@@ -33,6 +34,20 @@ def test_what_is_timed_is_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     assert x.shape == (1, 3, 64, 64)
     assert x.equal(bench.ours(model))
     assert torch.isfinite(x).all()
+
+
+def test_the_fit_is_the_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "COUNT", 1)
+    monkeypatch.setattr(bench, "PROMPTS", bench.PROMPTS[:2])
+    painted = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(bench, "ours", lambda model, prompt: painted)
+    encoder = ImageTextEncoder.load()
+    told = encoder.texts(load("text-to-image", device="cpu").encode(bench.PROMPTS))
+    expected = (encoder.images(painted.clamp(-1, 1)) @ told.T).mean().item()
+    found = bench.fits()
+    assert "float32" in found
+    assert all(value == pytest.approx(expected, abs=1e-5) for value in found.values())
+    assert "1 samples of each of 2 prompts: " in bench.quality(found)
 
 
 def test_the_table_has_every_row() -> None:
