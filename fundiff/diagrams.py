@@ -60,7 +60,7 @@ def blocks(network: nn.Module, *inputs: Tensor) -> list[Block]:
             carried = sources[-1] if extra else None
             kind = type(module).__name__ if type(module) is not nn.Sequential else "ConvBlock +"
             weights = sum(weight.numel() for weight in module.parameters())
-            found.append(Block(name, kind, taken, *out.shape[1:3], weights, carried))
+            found.append(Block(name, kind, taken, out.shape[1], out.shape[2], weights, carried))
 
         return hook
 

@@ -6,6 +6,7 @@ import torch
 
 import bench
 from fundiff.image_text import ImageTextEncoder
+from fundiff.recipes.text_to_image import PROMPTS
 from fundiff.text_to_image import load
 
 
@@ -38,11 +39,12 @@ def test_what_is_timed_is_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_fit_is_the_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "COUNT", 1)
-    monkeypatch.setattr(bench, "PROMPTS", bench.PROMPTS[:2])
+    prompts = PROMPTS[:2]
+    monkeypatch.setattr(bench, "PROMPTS", prompts)
     painted = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(bench, "ours", lambda model, prompt: painted)
     encoder = ImageTextEncoder.load()
-    told = encoder.texts(load("text-to-image", device="cpu").encode(bench.PROMPTS))
+    told = encoder.texts(load("text-to-image", device="cpu").encode(prompts))
     expected = (encoder.images(painted.clamp(-1, 1)) @ told.T).mean().item()
     found = bench.fits()
     assert "float32" in found
