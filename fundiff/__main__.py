@@ -19,7 +19,8 @@ from fundiff.emoji.rasters import SpriteError
 from fundiff.emoji.sources import SourceError
 from fundiff.emoji.sprites import build
 from fundiff.machine import MemoryShortageError
-from fundiff.painting import Order, OrderError, paint
+from fundiff.orders import Order, OrderError
+from fundiff.painting import paint
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import RECIPES, scores, variants
 from fundiff.recipes.common import EMOJI

@@ -251,7 +251,7 @@ def anagram(*pairs: tuple[Denoiser, View], weights: Sequence[float] | None = Non
 
     Returns:
         The combined denoiser; the raw variances are averaged as they are, with the same weights
-        and without undoing the views.
+        and without undoing the views. This is :eq:`eq-anagram` in the book.
 
     Raises:
         ValueError: There is no pair, or the weights don't fit.
@@ -289,7 +289,8 @@ def factorized(*parts: tuple[Denoiser, Part]) -> Denoiser:
             parts have to sum to the identity, as the splits of :mod:`fundiff.filters` do.
 
     Returns:
-        The combined denoiser; it keeps the variance of the last part.
+        The combined denoiser; it keeps the variance of the last part. This is :eq:`eq-factorized`
+        in the book.
 
     Raises:
         ValueError: There is no part.
@@ -316,7 +317,8 @@ def hybrid(far: Denoiser, near: Denoiser, *, low_pass: Part) -> Denoiser:
         low_pass: The low pass, such as :class:`fundiff.filters.GaussianBlur`.
 
     Returns:
-        The combined denoiser; it keeps the variance of ``near``.
+        The combined denoiser; it keeps the variance of ``near``. This is :eq:`eq-hybrid` in the
+        book.
 
     Source:
         Geng et al. 2024, *Factorized diffusion*, section 3.3.

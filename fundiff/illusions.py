@@ -5,18 +5,18 @@ reading should show by an image-text encoder: the matrix :math:`S`, of which
 :func:`alignment` and :func:`concealment` are two summaries.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from fundiff.image_text import ImageTextEncoder
+from fundiff.readings import Reading
 from fundiff.types import Images
 
 Similarities = Float[Tensor, "batch reading prompt"]
-Reading = Callable[[Images], Images]
-"""What happens to a picture before it is read, such as a view or a blur."""
 
 
 def similarities(
@@ -31,12 +31,13 @@ def similarities(
 
     Args:
         encoder: What turns readings and prompts into the unit vectors :math:`u` and :math:`v_j`.
-        images: The pictures :math:`x`, in [-1, 1].
+        images: The pictures :math:`x`, in [-1, 1]; their readings are scaled to 64 pixels a side.
         readings: The :math:`V_i`.
         embeddings: The prompts' embeddings, one for each reading, in their order.
 
     Returns:
-        Cosines, for each picture a row a reading and a column a prompt.
+        Cosines, for each picture a row a reading and a column a prompt. This is
+        :eq:`eq-readings` in the book.
 
     Raises:
         ValueError: There are fewer than two readings, or not as many prompts.
@@ -47,7 +48,8 @@ def similarities(
             f"{len(readings)} and {len(embeddings)}"
         )
     texts = encoder.texts(embeddings)
-    read = [encoder.images(reading(images).clamp(-1, 1)) for reading in readings]
+    seen = [reading(images).clamp(-1, 1) for reading in readings]
+    read = [encoder.images(interpolate(x, size=(64, 64), mode="nearest")) for x in seen]
     return torch.stack(read, dim=1) @ texts.T
 
 
@@ -60,7 +62,7 @@ def alignment(similarity: Similarities) -> Float[Tensor, " batch"]:
         similarity: :math:`S`, from :func:`similarities`.
 
     Returns:
-        A cosine for each picture.
+        A cosine for each picture. This is :eq:`eq-alignment` in the book.
 
     Source:
         Geng et al. 2024, *Visual anagrams*, section 4.2.
@@ -82,7 +84,7 @@ def concealment(similarity: Similarities, *, scale: float) -> Float[Tensor, " ba
 
     Returns:
         A share for each picture, 1 where every reading shows its own prompt alone, and
-        :math:`1/n` where they can't be told apart.
+        :math:`1/n` where they can't be told apart. This is :eq:`eq-concealment` in the book.
 
     Source:
         Geng et al. 2024, *Visual anagrams*, section 4.2, where both directions are averaged.

@@ -1,89 +1,27 @@
-"""Pictures by the number: sampled, edited or inpainted, in blocks that can be stopped and shared.
+"""Pictures by the number: one order in blocks that can be stopped and shared.
 
 Each picture's random numbers depend on the seed and the picture's number alone. Pictures are
 painted in fixed blocks, one batch each, which any number of processes share out among themselves:
 the files are the same however many there are, and what is there already isn't painted again.
 """
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from fundiff.data import save_picture
 from fundiff.draws import Draws
 from fundiff.guidance import guided, thresholded
+from fundiff.orders import CHUNK, Order, OrderError, is_painted, picture_path, said_of
 from fundiff.process import add_noise
 from fundiff.sampling import denoise, keep_outside, noise_like
 from fundiff.text_to_image import TextToImage
-from fundiff.types import Constraint, Denoiser, Images
+from fundiff.types import Constraint, Images
 
 BLOCK = 8
 """How many pictures are painted as one batch."""
-
-CHUNK = "fundiff"
-"""The name of the text in each PNG that says how it was made, as JSON."""
-
-
-class OrderError(ValueError):
-    """An order that can't be carried out; the message says what to change."""
-
-
-@dataclass(frozen=True, eq=False)
-class Order:
-    """What to paint.
-
-    Attributes:
-        prompt: What the pictures should show.
-        seed: The seed of them all.
-        count: How many pictures.
-        scale: The guidance scale: 0 is unconditional, 1 conditional, more exaggerates.
-        stride: How many timesteps a step goes.
-        picture: The picture to edit or inpaint, ``(1, 3, size, size)``, or None.
-        mask: Where to repaint it, 1, and where to keep it, 0, or None for everywhere.
-        i_start: The index of the timestep to start at; above 0 it keeps some of the picture.
-
-    Raises:
-        OrderError: A number is out of its range, or there is a mask or a start without a picture.
-    """
-
-    prompt: str
-    seed: int = 0
-    count: int = 1
-    scale: float = 7.0
-    stride: int = 30
-    picture: Images | None = None
-    mask: Tensor | None = None
-    i_start: int = 0
-
-    def __post_init__(self) -> None:
-        if self.count < 1 or not 0 <= self.seed < 2**63:
-            raise OrderError(
-                f"count must be at least 1 and the seed in [0, 2^63), got {self.count} and "
-                f"{self.seed}"
-            )
-        if self.picture is None and (self.mask is not None or self.i_start):
-            raise OrderError("a mask and a start on the way need a picture")
-
-    def words(self) -> dict[str, object]:
-        """Name what decides the pictures, as JSON values."""
-        said: dict[str, object] = {
-            "prompt": self.prompt,
-            "seed": self.seed,
-            "scale": self.scale,
-            "stride": self.stride,
-        }
-        if self.picture is not None:
-            said |= {"picture": _digest(self.picture), "i_start": self.i_start}
-        if self.mask is not None:
-            said["mask"] = _digest(self.mask)
-        return said
-
 
 def paint(
     model: TextToImage, order: Order, out: Path, *, process: int = 0, processes: int = 1
@@ -116,9 +54,9 @@ def paint(
     blocks = [range(start, min(start + BLOCK, order.count)) for start in starts]
     done = 0
     for block in blocks[process::processes]:
-        paths = [_path(out, number, order.count) for number in block]
-        said = [_said(model, order, number) for number in block]
-        there = [_is_there(path, words) for path, words in zip(paths, said, strict=True)]
+        paths = [picture_path(out, number, order.count) for number in block]
+        said = [said_of(model, order, number) for number in block]
+        there = [is_painted(path, words) for path, words in zip(paths, said, strict=True)]
         if not all(there):
             images = _paint(model, order, timesteps, block)
             for image, path, words in zip(images.split(1), paths, said, strict=True):
@@ -153,7 +91,11 @@ def _paint(model: TextToImage, order: Order, timesteps: list[int], block: range)
         if order.i_start:
             t = torch.full((len(x),), timesteps[0], device=model.device)
             x = add_noise(model.schedule, picture.expand_as(x), t, x)
-    denoiser: Denoiser = guided(model.denoiser(order.prompt), model.denoiser(), scale=order.scale)
+    conds, uncond = [model.denoiser(prompt) for prompt in order.prompts], model.denoiser()
+    if order.illusion is None:
+        denoiser = guided(conds[0], uncond, scale=order.scale)
+    else:
+        denoiser = order.illusion.guided(conds, uncond, scale=order.scale)
     if model.threshold is not None:
         ratio, most = model.threshold
         denoiser = thresholded(denoiser, model.schedule, ratio=ratio, max_value=most)
@@ -186,31 +128,3 @@ def picture_seed(seed: int, number: int) -> int:
         A number from 0 to 2**63 - 1.
     """
     return Draws(seed, number, 1, 0, 1, torch.device("cpu")).key("picture")
-
-
-def _path(out: Path, number: int, count: int) -> Path:
-    if count == 1:
-        return out
-    return out.with_name(f"{out.stem}-{number:0{max(3, len(str(count - 1)))}}{out.suffix}")
-
-
-def _said(model: TextToImage, order: Order, number: int) -> str:
-    engine = {"engine": Path(model.name).name, "weights": model.digest}
-    return json.dumps({**order.words(), "number": number, **engine}, ensure_ascii=True)
-
-
-def _is_there(path: Path, words: str) -> bool:
-    if not path.exists():
-        return False
-    try:
-        with Image.open(path) as image:
-            found = image.info.get(CHUNK)
-    except (OSError, UnidentifiedImageError):
-        found = None
-    if found != words:
-        raise OrderError(f"{path} is there already, and isn't of this order: choose another --out")
-    return True
-
-
-def _digest(image: Tensor) -> str:
-    return sha256(image.cpu().contiguous().numpy().tobytes()).hexdigest()[:16]

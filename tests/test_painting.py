@@ -15,7 +15,8 @@ from PIL import Image
 from fundiff.__main__ import main
 from fundiff.data import load_picture, picture, save_picture, to_uint8
 from fundiff.guidance import Bound
-from fundiff.painting import BLOCK, Order, OrderError, paint, picture_seed
+from fundiff.orders import Order, OrderError
+from fundiff.painting import BLOCK, paint, picture_seed
 from fundiff.sampling import sdedit
 from fundiff.text_to_image import TextToImage, load
 from fundiff.types import Images

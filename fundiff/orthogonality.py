@@ -1,0 +1,108 @@
+r"""Whether a view is orthogonal, and leaves white noise white: the covariance of what it makes."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fundiff.types import View
+
+TOLERANCE = 1e-4
+"""How far from orthogonal a view may be, for rounding."""
+
+
+class ViewError(ValueError):
+    """A view that isn't orthogonal; the message says which check fails, and by how much."""
+
+
+class ViewedNoise(NamedTuple):
+    """What becomes of white noise under a view.
+
+    Attributes:
+        least_variance: The least variance of a pixel, which should be 1.
+        most_variance: The largest variance of a pixel, which should be 1.
+        correlation: The largest absolute covariance of two pixels, which should be 0.
+        off: By how much an image differs at most, after it was viewed and brought back, from
+            what it was, for one of unit length.
+    """
+
+    least_variance: float
+    most_variance: float
+    correlation: float
+    off: float
+
+
+def noise_covariance(view: View, *, size: int = 16) -> Float[Tensor, "pixel pixel"]:
+    r"""Return the covariance of what a view makes of white noise, exactly.
+
+    .. math::
+
+        \mathrm{E}\left[V \epsilon\, (V \epsilon)^\top\right] = V V^\top
+
+    which is the identity just where the view is orthogonal.
+
+    Args:
+        view: A linear view that treats every channel alike.
+        size: How many pixels a side the images have.
+
+    Returns:
+        The covariance of each two of the ``size * size`` pixels of a channel. This is
+        :eq:`eq-white` in the book.
+    """
+    matrix = _matrix(view, size)
+    return matrix.T @ matrix
+
+
+def viewed_noise(view: View, *, size: int = 16) -> ViewedNoise:
+    """Measure what becomes of white noise under a view.
+
+    Args:
+        view: A linear view that treats every channel alike.
+        size: How many pixels a side the images have.
+
+    Returns:
+        The numbers that :func:`require_orthogonal` checks.
+    """
+    covariance = noise_covariance(view, size=size)
+    variance = covariance.diagonal()
+    units = torch.eye(size * size, dtype=torch.float64).view(-1, 1, size, size)
+    back = view.invert(view.apply(units))
+    return ViewedNoise(
+        variance.min().item(),
+        variance.max().item(),
+        (covariance - variance.diag()).abs().max().item(),
+        (back - units).abs().max().item(),
+    )
+
+
+def require_orthogonal(view: View, *, size: int = 16) -> None:
+    """Refuse a view that isn't orthogonal, and say which checks fail.
+
+    Three checks: the variance of white noise stays 1, no two pixels become correlated, and the
+    view can be undone.
+
+    Args:
+        view: A linear view that treats every channel alike.
+        size: How many pixels a side the images have.
+
+    Raises:
+        ViewError: A check fails.
+    """
+    found = viewed_noise(view, size=size)
+    failed = []
+    if max(1 - found.least_variance, found.most_variance - 1) > TOLERANCE:
+        low, high = found.least_variance, found.most_variance
+        failed.append(f"it changes the noise's variance from 1 to {low:.3g} ... {high:.3g}")
+    if found.correlation > TOLERANCE:
+        failed.append(f"it correlates the noise of two pixels by up to {found.correlation:.3g}")
+    if found.off > TOLERANCE:
+        failed.append(f"undone, it leaves an image off by up to {found.off:.3g}")
+    if failed:
+        raise ViewError(f"{view} isn't orthogonal: {'; '.join(failed)}")
+
+
+def _matrix(view: View, size: int) -> Float[Tensor, "pixel pixel"]:
+    """Return the view's transpose: row by row, what it makes of an image of one lit pixel."""
+    units = torch.eye(size * size, dtype=torch.float64).view(-1, 1, size, size)
+    return view.apply(units).flatten(1)
