@@ -26,7 +26,7 @@ def denoising_loss(
         sigma: The noise level :math:`\sigma`.
 
     Returns:
-        A mean squared error for each image. This is :eq:`eq-denoising-loss` in the book.
+        A mean squared error for each image.
 
     Source:
         Vincent et al. 2010, *Stacked denoising autoencoders*, section 2.
