@@ -62,6 +62,8 @@ def train(session: nox.Session) -> None:
         session.run("python", "-m", "fundiff", *command, *session.posargs, env=ENV)
     command = ["score", "--if-stale", "--out", "fundiff/weights/scores"]
     session.run("python", "-m", "fundiff", *command, env=ENV)
+    command = ["illusions", "--if-stale", "--out", "fundiff/weights/illusions"]
+    session.run("python", "-m", "fundiff", *command, env=ENV)
 
 
 @nox.session

@@ -23,6 +23,7 @@ from fundiff.types import Constraint, Images
 BLOCK = 8
 """How many pictures are painted as one batch."""
 
+
 def paint(
     model: TextToImage, order: Order, out: Path, *, process: int = 0, processes: int = 1
 ) -> Iterator[int]:

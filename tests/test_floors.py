@@ -29,6 +29,7 @@ FLOORS = (
     ("recipes.text_to_image",),
     ("recipes.image_text",),
     ("recipes.scores", "recipes.illusions"),
+    ("commands",),
     ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -37,7 +38,7 @@ HEAVY = {
     "transformers": {"text_encoder"},
     "matplotlib": {"figures"},
     "torchvision.datasets": {"data"},
-    "accelerate": {"training", "text_to_image", "__main__"},
+    "accelerate": {"training", "text_to_image", "commands", "__main__"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
