@@ -24,6 +24,7 @@ RECIPES = (
     "mnist-flow",
     "glyph-class",
 )
+MEASURED = {"score": "scores", "compare": "variants", "illusions": "illusions"}
 # Without bytecode, a build takes twice as long.
 ENV = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -71,7 +72,7 @@ def train(session: nox.Session) -> None:
     for name in RECIPES:
         command = ["train", name, "--if-stale", "--out", f"fundiff/weights/{name}"]
         session.run("python", "-m", "fundiff", *command, *session.posargs, env=ENV)
-    for command, folder in (("score", "scores"), ("compare", "variants")):
+    for command, folder in MEASURED.items():
         options = ["--if-stale", "--out", f"fundiff/weights/{folder}"]
         session.run("python", "-m", "fundiff", command, *options, env=ENV)
 

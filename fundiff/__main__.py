@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from fundiff.characters import sheets
 from fundiff.checkpoints import RunError
+from fundiff.commands import add_illusions, add_painting_options, model_of, paint_order
 from fundiff.data import PictureError, load_mask, load_picture
 from fundiff.digits import LabelledError
 from fundiff.doctor import checkup
@@ -20,7 +21,6 @@ from fundiff.emoji.sources import SourceError
 from fundiff.emoji.sprites import build
 from fundiff.machine import MemoryShortageError
 from fundiff.orders import Order, OrderError
-from fundiff.painting import paint
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import RECIPES, scores, variants
 from fundiff.recipes.common import EMOJI
@@ -117,16 +117,11 @@ def _add_painting(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     for command in (edit, inpaint):
         command.add_argument("--prompt", required=True, help="what it should show")
     for command in (sample, edit, inpaint):
-        command.add_argument("--seed", type=int, default=0, help="the seed of all the pictures")
         command.add_argument("--count", type=int, default=1, help="how many pictures")
-        command.add_argument("--scale", type=float, default=7.0, help="the guidance scale")
-        command.add_argument("--stride", type=int, default=30, help="timesteps a step")
-        command.add_argument("--embeddings", type=Path, help="a file that embed wrote")
-        command.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
-        command.add_argument("--compile", action="store_true", help="pays for many pictures")
-        command.add_argument("--out", type=Path, required=True, help="the PNG file to write")
+        add_painting_options(command)
         command.set_defaults(run=_paint, picture=None, mask=None, i_start=0)
     edit.set_defaults(i_start=10)
+    add_illusions(commands)
     embed = commands.add_parser("embed", help="encode prompts once, to spare the encoder later")
     embed.add_argument("prompts", nargs="+", help="the prompts")
     embed.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
@@ -148,12 +143,7 @@ def _embed(options: argparse.Namespace) -> None:
 
 def _paint(options: argparse.Namespace) -> None:
     where = PartialState()
-    model = load(
-        options.model,
-        device=where.device,
-        embeddings=options.embeddings,
-        compiled=options.compile,
-    )
+    model = model_of(options, where)
     mask, picture = options.mask, options.picture
     order = Order(
         prompt=options.prompt,
@@ -165,16 +155,7 @@ def _paint(options: argparse.Namespace) -> None:
         mask=mask and load_mask(mask, size=model.size),
         i_start=options.i_start,
     )
-    hidden = None if where.is_main_process else True
-    with tqdm(total=order.count, desc="painting", unit="picture", disable=hidden) as bar:
-        for done in paint(
-            model,
-            order,
-            options.out,
-            process=where.process_index,
-            processes=where.num_processes,
-        ):
-            bar.update(done - bar.n)
+    paint_order(model, order, options.out, where)
 
 
 def _emoji(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from fundiff.data import load_picture
 from fundiff.files import write
 from fundiff.illusions import Similarities, alignment, concealment, cosine_scale, similarities
-from fundiff.image_text import Captions, ImageTextEncoder
+from fundiff.image_text import ImageTextEncoder
 from fundiff.orders import Order, is_painted, picture_path, said_of
 from fundiff.readings import Illusion
 from fundiff.text_to_image import TextToImage
@@ -36,7 +36,10 @@ class Judged(NamedTuple):
 
 
 def judge(
-    encoder: ImageTextEncoder, images: Images, illusion: Illusion, embeddings: Captions
+    encoder: ImageTextEncoder,
+    images: Images,
+    illusion: Illusion,
+    embeddings: Float[Tensor, "reading 77 384"],
 ) -> Judged:
     """Score pictures with several readings.
 

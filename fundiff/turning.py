@@ -33,9 +33,10 @@ from fundiff.views import (
 )
 
 Places = Float[Tensor, "2 pixel"]
+Frame = Float[Tensor, "batch channel _ _"]
 
 
-def turn(images: Images, view: View, *, frames: int = 25, zoom: int = 4) -> list[Images]:
+def turn(images: Images, view: View, *, frames: int = 25, zoom: int = 4) -> list[Frame]:
     r"""Show pictures on their way from upright to a view, pixel by pixel.
 
     Each pixel goes from its place to the one that the view moves it to, along a straight line, or
@@ -203,7 +204,7 @@ def _between(start: Places, end: Places, share: float, round_: bool) -> Places:
     return torch.stack([-radius * angle.sin(), radius * angle.cos()])
 
 
-def _drawn(images: Images, places: Places, zoom: int) -> Images:
+def _drawn(images: Images, places: Places, zoom: int) -> Frame:
     """Draw each pixel as a square of ``zoom`` pixels a side, with a rim where nothing else is."""
     count, channels, size, _ = images.shape
     side = zoom * size

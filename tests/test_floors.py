@@ -30,6 +30,7 @@ FLOORS = (
     ("recipes.text_to_image", "recipes.digits"),
     ("recipes.image_text",),
     ("recipes.scores", "recipes.variants", "recipes.illusions"),
+    ("commands",),
     ("__main__",),
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -38,7 +39,7 @@ HEAVY = {
     "transformers": {"text_encoder"},
     "matplotlib": {"figures", "diagrams", "characters.lettering"},
     "torchvision.datasets": {"digits"},
-    "accelerate": {"training", "text_to_image", "recipes.variants", "__main__"},
+    "accelerate": {"training", "text_to_image", "recipes.variants", "commands", "__main__"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path

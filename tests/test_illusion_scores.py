@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from fundiff.__main__ import main
+from fundiff.pretrained import shipped, verify
+from fundiff.readings import VIEWS
+from fundiff.recipes import illusions
+from fundiff.schedule import NoiseSchedule
+from fundiff.sheets import read_sheet
+
+
+def test_too_few_seeds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least 20 seeds, got 3"):
+        illusions.run(tmp_path, tmp_path / "out", seeds=3)
+
+
+def test_the_rows_are_every_pair_under_every_view_and_split() -> None:
+    rows = illusions.subjects()
+    named = [(row.kind, row.name) for row in rows]
+    for name in VIEWS.keys() - {"mirror"}:
+        assert named.count(("anagram", name)) == 3
+    for name in ("blur", "colour", "motion"):
+        assert named.count(("hybrid", name)) == 3
+    assert named.count(("anagram", "three views")) == named.count(("hybrid", "triple")) == 2
+    for row in rows:
+        assert len(row.prompts) == len(row.illusion.readings)
+        for orders in row.baselines(24).values():
+            assert sum(order.count for order in orders) == 24
+
+
+def test_the_shipped_scores_have_every_row() -> None:
+    card = verify(shipped("illusions"))
+    rows = card.notes["rows"]
+    found = [(row["kind"], row["name"], tuple(row["prompts"])) for row in rows]
+    assert found == [(row.kind, row.name, row.prompts) for row in illusions.subjects()]
+    assert card.plan["seeds"] >= 20
+    for row in rows:
+        scores = [row, *row["baselines"].values()]
+        assert len(scores) == 4
+        for score in scores:
+            assert len(score["alignment"]) == len(score["concealment"]) == card.plan["seeds"]
+        assert row["alignment"][row["best"]] == max(row["alignment"])
+    pictures = read_sheet(shipped("illusions") / "pictures.png")
+    assert len(pictures) == illusions.COLUMNS * len(rows)
+
+
+@pytest.mark.slow
+def test_scores_are_measured_and_go_on_where_they_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row for row in illusions.subjects() if row.name in ("flip", "blur")][2:4]
+    monkeypatch.setattr(illusions, "subjects", lambda: rows)
+    strided = NoiseSchedule.strided
+
+    def short(schedule: NoiseSchedule, *, stride: int = 30, start: int | None = None) -> list[int]:
+        return strided(schedule, stride=330, start=start)
+
+    monkeypatch.setattr(NoiseSchedule, "strided", short)
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    options = ["illusions", "--seeds", "20", "--runs", str(runs)]
+    assert illusions.is_stale(out)
+    assert main([*options, "--out", str(out)]) == 0
+    card = verify(out)
+    assert [row["name"] for row in card.notes["rows"]] == ["flip", "blur"]
+    assert not illusions.is_stale(out)
+    assert main([*options, "--if-stale", "--out", str(out)]) == 0
+    times = {path: path.stat().st_mtime_ns for path in runs.rglob("*.png")}
+    assert len(times) == card.pictures
+    assert main([*options, "--out", str(tmp_path / "again")]) == 0
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("*.png")} == times
+    assert verify(tmp_path / "again").notes == card.notes
