@@ -12,7 +12,7 @@ from fundiff.inverse import keep_part
 from fundiff.readings import VIEWS, Anagram, Hybrid, Illusion, hybrids
 from fundiff.sampling import denoise
 from fundiff.schedule import NoiseSchedule
-from fundiff.types import Denoiser, Images
+from fundiff.types import Denoiser, Images, Part
 from fundiff.views import Identity
 
 SCHEDULE = NoiseSchedule.cosine()
@@ -100,7 +100,7 @@ def test_readings_of_hybrids_go_from_the_first_part_to_the_whole(
     images: Callable[..., Images],
 ) -> None:
     x = images(2, 3, 40, 40)
-    expected = {
+    expected: dict[str, tuple[Part, ...]] = {
         "blur": (GaussianBlur(33, 2.0),),
         "colour": (Grey(),),
         "motion": (MotionBlur(),),
