@@ -72,7 +72,7 @@ def test_what_is_measured_is_in_the_card(tmp_path: Path) -> None:
     notes = verify(tmp_path / "out").notes
     assert notes["rows"].keys() == {"real", "0", "1", "5"}
     real = notes["rows"]["real"]
-    assert real["accuracy"] > 0.9
+    assert real["accuracy"] > 0.8
     assert all(notes["rows"][scale]["frechet"] > 2 * real["frechet"] for scale in ("0", "1", "5"))
     assert notes["by steps"].keys() == {"2"}
 
