@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from tiny_emoji import packages
 from torch.testing import assert_close
 
+from fundiff import __main__
 from fundiff.characters import sheets
 from fundiff.characters.lettering import FACES, glyphs
 from fundiff.characters.numerals import numerals
@@ -212,3 +213,21 @@ def test_every_sheet_is_built(
         with Image.open(path) as image:
             assert image.size[0] == 2800
             assert {"train", "test"} <= set(image.info)
+
+
+def test_packages_are_fetched_into_an_absolute_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # npm runs in another folder, where a relative one would lead elsewhere
+    asked: list[Path] = []
+
+    def build(out: Path, packages: Path) -> tuple[Path, ...]:
+        asked.append(packages)
+        return (out,)
+
+    monkeypatch.setattr(__main__, "build", build)
+    monkeypatch.setattr(sheets, "build", build)
+    monkeypatch.chdir(tmp_path)
+    for command in ("emoji", "characters"):
+        assert __main__.main([command, "--out", "made"]) == 0
+    assert asked == [tmp_path / "made" / "packages"] * 2
