@@ -49,12 +49,12 @@ def test_the_shipped_scores_have_every_row() -> None:
 def test_scores_are_measured_and_go_on_where_they_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [row for row in illusions.subjects() if row.name in ("flip", "blur")][2:4]
-    monkeypatch.setattr(illusions, "subjects", lambda: rows)
+    rows = [row for row in illusions.subjects() if row.name == "flip"]
+    monkeypatch.setattr(illusions, "subjects", lambda: rows[:1])
     strided = NoiseSchedule.strided
 
     def short(schedule: NoiseSchedule, *, stride: int = 30, start: int | None = None) -> list[int]:
-        return strided(schedule, stride=330, start=start)
+        return strided(schedule, stride=999, start=start)
 
     monkeypatch.setattr(NoiseSchedule, "strided", short)
     runs, out = tmp_path / "runs", tmp_path / "out"
@@ -62,7 +62,7 @@ def test_scores_are_measured_and_go_on_where_they_stopped(
     assert illusions.is_stale(out)
     assert main([*options, "--out", str(out)]) == 0
     card = verify(out)
-    assert [row["name"] for row in card.notes["rows"]] == ["flip", "blur"]
+    assert [row["name"] for row in card.notes["rows"]] == ["flip"]
     assert not illusions.is_stale(out)
     assert main([*options, "--if-stale", "--out", str(out)]) == 0
     times = {path: path.stat().st_mtime_ns for path in runs.rglob("*.png")}

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from fundiff.files import sha256, write
+from fundiff.files import write
 from fundiff.machine import bf16_is_fast
-from fundiff.pretrained import CARD, Card, WeightsError, verify
+from fundiff.pretrained import Card, WeightsError, verify
 from fundiff.training import Plan, Report
 
 EMOJI = Path("_build") / "emoji"
@@ -165,17 +165,3 @@ def is_stale(folder: Path, preset: str, plan: Plan, code: str) -> bool:
         and card.code == code
         and card.notes["finished"]
     )
-
-
-def weights_here(*names: str) -> dict[str, str]:
-    """Name weights that came with the package by the digests of their cards.
-
-    Args:
-        names: The names of their folders.
-
-    Returns:
-        A digest for each, or ``none`` where there are no such weights.
-    """
-    root = Path(__file__).parents[1] / "weights"
-    found = {name: root / name / CARD for name in names}
-    return {name: sha256(path) if path.is_file() else "none" for name, path in found.items()}

@@ -20,13 +20,14 @@ from torch import Tensor
 from fundiff.captioned import module_digest
 from fundiff.choosing import Judged, judge, painted
 from fundiff.data import to_uint8
+from fundiff.files import sha256
 from fundiff.image_text import ImageTextEncoder
 from fundiff.orders import Order
 from fundiff.painting import paint
-from fundiff.pretrained import Card, WeightsError, save, verify
+from fundiff.pretrained import CARD, Card, WeightsError, save, shipped, verify
 from fundiff.readings import VIEWS, Anagram, Illusion, hybrids
 from fundiff.recipes import image_text, text_to_image
-from fundiff.recipes.common import device_here, device_words, spent, weights_here
+from fundiff.recipes.common import device_here, device_words, spent
 from fundiff.sheets import sheet_png
 from fundiff.text_to_image import load
 from fundiff.types import Images
@@ -192,7 +193,7 @@ def run(
         title="how well pictures with several readings work",
         parameters=0 if model.card is None else model.card.parameters,
         plan={"seeds": seeds, "scale": Order.scale},
-        data=weights_here(text_to_image.NAME, image_text.NAME),
+        data=_weights(),
         code=module_digest(*CODE),
         started_from=None,
         steps=len(model.schedule.strided()),
@@ -221,7 +222,7 @@ def is_stale(folder: Path) -> bool:
         card = verify(folder)
     except WeightsError:
         return True
-    same = card.data == weights_here(text_to_image.NAME, image_text.NAME)
+    same = card.data == _weights()
     return not (same and card.code == module_digest(*CODE))
 
 
@@ -233,6 +234,11 @@ def _file(order: Order) -> str:
     """Name an order by what it says, so that rows share the pictures that they have in common."""
     said = json.dumps(order.words(), sort_keys=True) + f" {order.count}"
     return f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.png"
+
+
+def _weights() -> dict[str, str]:
+    """Name the weights that paint and those that judge by the digests of their cards."""
+    return {name: sha256(shipped(name) / CARD) for name in (text_to_image.NAME, image_text.NAME)}
 
 
 def _rounded(numbers: Tensor) -> list[float]:
