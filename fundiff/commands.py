@@ -149,7 +149,8 @@ def _paint(options: argparse.Namespace) -> None:
 
 def _frames(picture: Images, illusion: Illusion) -> list[Frame]:
     if isinstance(illusion, Anagram):
-        return [frame for view in illusion.views[1:] for frame in turn(picture, view, zoom=ZOOM)]
+        *others, last = [turn(picture, view, zoom=ZOOM) for view in illusion.views[1:]]
+        return [frame for way in others for frame in way + way[::-1]] + last
     faded = fade(picture, illusion.readings[0])
     return [frame.repeat_interleave(ZOOM, -1).repeat_interleave(ZOOM, -2) for frame in faded]
 
