@@ -38,7 +38,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("docname", on_any_engine())
 def test_a_chapter_runs_on_a_model_of_deepfloyds_shape(
     root: Path, docname: str, monkeypatch: pytest.MonkeyPatch
