@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torchvision.datasets import MNIST
 
 Split = Literal["train", "test"]
-"""Which part of a set: to train on, or held out."""
+"""Which part of a set, the one to train on or the one held out."""
 
 SIDE, COLUMNS = 28, 100
 """The side of a picture in pixels, and how many pictures a row of a shipped sheet has."""

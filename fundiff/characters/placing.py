@@ -14,7 +14,7 @@ FINE = 8
 """How many times finer than a picture a drawing is laid out before it is averaged."""
 
 MIDDLE = 14.5
-"""Where MNIST's digits have their centre of mass: in the middle of the fifteenth pixel."""
+"""Where MNIST's digits have their centre of mass, in the middle of the fifteenth pixel."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Placing:
 
     @property
     def linear(self) -> Float[np.ndarray, "2 2"]:
-        """The map of the drawing's (x, y), y downwards: stretched, slanted, then turned."""
+        """The matrix that maps a drawing, y downwards, by a stretch, a slant and then a turn."""
         cos, sin = math.cos(self.turn), math.sin(self.turn)
         turn = np.array([[cos, sin], [-sin, cos]])
         linear: Float[np.ndarray, "2 2"] = turn @ [[self.stretch, -self.slant], [0, 1]]

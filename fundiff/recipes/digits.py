@@ -313,4 +313,4 @@ RECIPES = (
         lambda network, seen, held_out: {},
     ),
 )
-"""Part B's recipes, in the order in which they are trained: the classifiers judge the others."""
+"""Part B's recipes in the order of training, since the classifiers judge the others."""

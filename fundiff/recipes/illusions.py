@@ -44,10 +44,10 @@ PAIRS = (
 """The write-up's pairs of prompts."""
 
 TRIPLES = tuple(zip(*PAIRS, strict=True))
-"""Three prompts for three readings: the first ones of the pairs, and the second ones."""
+"""Three prompts for three readings, the first ones of the pairs and the second ones."""
 
 COLUMNS = 4
-"""How many pictures of a row the sheet has: the best, then the first seeds, whatever they are."""
+"""How many pictures of a row the sheet has, the best and then the first seeds, as they came."""
 
 CODE = (
     "choosing",
@@ -68,7 +68,7 @@ CODE = (
 
 
 ALONE, NOTHING, TOGETHER = "one prompt alone", "no prompt", "without views"
-"""The baselines: each prompt's own pictures, those of no prompt, and a mean of all prompts."""
+"""The baselines, which are each prompt's own pictures, those of no prompt, and a mean of all."""
 
 
 @dataclass(frozen=True)
