@@ -131,7 +131,7 @@ def test_paints_what_diffusers_paints(
         folder = saved(tmp_path, dict(zip(prompts, rows, strict=True)))
     else:
         folder = floyd if model == "floyd" else shipped("text-to-image")
-    ours = load(folder, device="cpu")
+    ours = load(folder, device="cpu", dtype=torch.float32)
     pipeline = IFPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler.register_to_config(thresholding=False, clip_sample=False)
