@@ -13,8 +13,6 @@ from fundiff.losses import Losses, denoising_loss, flow_loss, noise_loss
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Images
 
-Objective = Literal["picture", "noise", "velocity"]
-
 SHIFT = 2
 """By how many pixels a classifier's pictures are moved at most, in each direction."""
 

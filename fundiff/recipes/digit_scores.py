@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from fundiff.coverage import precision_recall
 from fundiff.digits import Labelled
 from fundiff.flow import conditioned, flow
 from fundiff.guidance import bind, guided
@@ -45,7 +46,7 @@ FEW = 30
 """How many of the schedule's timesteps are walked where many pictures are compared."""
 
 WALKED = 100
-"""How many guided pictures are drawn by all of the timesteps."""
+"""How many guided pictures are drawn by all of the timesteps, as the assignment does."""
 
 _TOGETHER = 250
 _A_CLASS = 4
@@ -248,14 +249,28 @@ class Judges:
             and how often they show what they should.
         """
         features = self.features(images)
+        covered = precision_recall(features, self.reference)
         row = {
             "frechet": round(frechet_distance(features, self.reference), 3),
             "kernel": round(kernel_distance(features, self.reference), 5),
+            "precision": round(covered.precision, 3),
+            "recall": round(covered.recall, 3),
         }
         if labels is not None:
-            right = (self.classes(images) == labels).float().mean().item()
-            row["accuracy"] = round(right, 4)
+            row["accuracy"] = self.accuracy(images, labels)
         return row
+
+    def accuracy(self, images: Images, labels: Int[Tensor, " sample"]) -> float:
+        """Measure how often pictures show what they should.
+
+        Args:
+            images: The pictures.
+            labels: What each should show.
+
+        Returns:
+            The share that the other classifier reads so.
+        """
+        return round((self.classes(images) == labels).float().mean().item(), 4)
 
     def _parts(self, images: Images) -> Iterator[Images]:
         return iter(images.clamp(0, 1).to(self._device).split(_TOGETHER))
@@ -264,14 +279,14 @@ class Judges:
 def unconditional(network: Network, seen: Labelled, held_out: Labelled) -> dict[str, Any]:
     """Measure what a network draws that isn't told a class."""
     judges = Judges(held_out)
-    drawn = _drawn(lambda start, labels: ddpm(network, start), _labels())
-    few = _drawn(lambda start, labels: ddim(network, start, steps=FEW), _labels())
+    drawn = _drawn(lambda start, labels: ddpm(network, start))
+    few = _drawn(lambda start, labels: ddim(network, start, steps=FEW))
     shares = judges.classes(drawn).bincount(minlength=len(held_out.classes)) / len(drawn)
     return {
         "rows": {
             "real": judges.row(judges.other),
-            "DDPM, 300 steps": judges.row(drawn),
             f"DDIM, {FEW} steps": judges.row(few),
+            "DDPM, 300 steps": judges.row(drawn),
         },
         "share of each class": [round(share, 3) for share in shares.tolist()],
         "pictures": COUNT,
@@ -280,50 +295,39 @@ def unconditional(network: Network, seen: Labelled, held_out: Labelled) -> dict[
 
 def conditional(network: Network, seen: Labelled, held_out: Labelled) -> dict[str, Any]:
     """Measure what a network draws to order, at several guidance scales and numbers of steps."""
-    judges, labels = Judges(held_out), _labels()
-
-    def row(steps: int, scale: float) -> dict[str, float]:
-        drawn = _drawn(
-            lambda start, told: ddim(network, start, told, steps=steps, scale=scale), labels
-        )
-        return judges.row(drawn, labels)
-
-    rows = {"real": judges.row(judges.other, judges.labels)}
-    rows |= {f"{scale:g}": row(FEW, scale) for scale in SCALES}
-    walked = ddpm(network, noise(WALKED), labels[:WALKED])
-    right = (judges.classes(walked) == labels[:WALKED]).float().mean().item()
+    labels = _labels()[:WALKED]
+    walked = ddpm(network, noise(WALKED), labels)
+    right = Judges(held_out).accuracy(walked, labels)
     return {
-        "rows": rows,
-        f"accuracy of {WALKED} pictures, DDPM, 300 steps, guidance {SCALE:g}": round(right, 4),
-        "by steps": {f"{steps}": row(steps, 1.0) for steps in STEPS},
-        "steps": FEW,
-        "pictures": COUNT,
+        **_compared(partial(ddim, network), held_out, SCALES),
+        f"accuracy of {WALKED} pictures, DDPM, 300 steps, guidance {SCALE:g}": right,
     }
 
 
 def flowing(network: Network, seen: Labelled, held_out: Labelled) -> dict[str, Any]:
     """Measure what flow matching draws, at several guidance scales and numbers of steps."""
+    return _compared(partial(by_flow, network), held_out, (1.0, SCALE))
+
+
+def _compared(
+    draw: Callable[..., Images], held_out: Labelled, scales: Sequence[float]
+) -> dict[str, Any]:
     judges, labels = Judges(held_out), _labels()
 
     def row(steps: int, scale: float) -> dict[str, float]:
-        drawn = _drawn(
-            lambda start, told: by_flow(network, start, told, steps=steps, scale=scale), labels
-        )
-        return judges.row(drawn, labels)
+        return judges.row(_drawn(partial(draw, steps=steps, scale=scale)), labels)
 
+    rows = {"real": judges.row(judges.other, judges.labels)}
     return {
-        "rows": {f"{scale:g}": row(FEW, scale) for scale in (1.0, SCALE)},
+        "rows": rows | {f"{scale:g}": row(FEW, scale) for scale in scales},
         "by steps": {f"{steps}": row(steps, 1.0) for steps in STEPS},
         "steps": FEW,
         "pictures": COUNT,
     }
 
 
-def _drawn(
-    draw: Callable[[Images, Int[Tensor, " batch"]], Images], labels: Int[Tensor, " batch"]
-) -> Images:
-    starts = noise(len(labels)).split(_TOGETHER)
-    pairs: Sequence[tuple[Tensor, Tensor]] = list(zip(starts, labels.split(_TOGETHER), strict=True))
+def _drawn(draw: Callable[[Images, Int[Tensor, " batch"]], Images]) -> Images:
+    pairs = zip(noise(COUNT).split(_TOGETHER), _labels().split(_TOGETHER), strict=True)
     return torch.cat([draw(start, told) for start, told in pairs])
 
 

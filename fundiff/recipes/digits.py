@@ -33,6 +33,7 @@ SIGMA = 0.5
 """The noise level that the denoiser is trained on."""
 
 CODE = (
+    "coverage",
     "draws",
     "flow",
     "guidance",
@@ -247,22 +248,27 @@ def _class_recipe(name: str, title: str, load: Load, measure: Callable[..., Any]
     )
 
 
+def _classifier(name: str, title: str, network: Callable[[int], nn.Module]) -> DigitRecipe:
+    return DigitRecipe(
+        name=name,
+        title=title,
+        network=network,
+        task=lambda network, data, before: ClassifierTask(network, data, started_from=before),
+        presets=_CLASSIFIER,
+        measure=score.accuracy_held_out,
+    )
+
+
 RECIPES = (
-    DigitRecipe(
-        name="mnist-features",
-        title="a residual classifier of digits, whose features compare sets of pictures",
-        network=ResidualClassifier,
-        task=lambda network, data, before: ClassifierTask(network, data, started_from=before),
-        presets=_CLASSIFIER,
-        measure=score.accuracy_held_out,
+    _classifier(
+        "mnist-features",
+        "a residual classifier of digits, whose features compare sets of pictures",
+        ResidualClassifier,
     ),
-    DigitRecipe(
-        name="mnist-judge",
-        title="a classifier of digits after LeNet-5, which says what a picture shows",
-        network=LeNet,
-        task=lambda network, data, before: ClassifierTask(network, data, started_from=before),
-        presets=_CLASSIFIER,
-        measure=score.accuracy_held_out,
+    _classifier(
+        "mnist-judge",
+        "a classifier of digits after LeNet-5, which says what a picture shows",
+        LeNet,
     ),
     DigitRecipe(
         name="mnist-denoiser",
