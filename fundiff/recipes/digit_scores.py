@@ -17,7 +17,7 @@ from fundiff.machine import bf16_is_fast
 from fundiff.metrics import frechet_distance, kernel_distance, psnr
 from fundiff.nn.classifiers import LeNet, ResidualClassifier
 from fundiff.pretrained import load_weights, shipped
-from fundiff.process import ddim_step, ddpm_step
+from fundiff.process import add_noise, ddim_step, ddpm_step
 from fundiff.sampling import denoise, noise_like
 from fundiff.scratch import mnist_schedule
 from fundiff.types import Denoiser, Images
@@ -277,15 +277,25 @@ class Judges:
 
 
 def unconditional(network: Network, seen: Labelled, held_out: Labelled) -> dict[str, Any]:
-    """Measure what a network draws that isn't told a class."""
-    judges = Judges(held_out)
+    """Measure what a network draws that isn't told a class, from pure noise and from noised digits.
+
+    The schedule ends before the digits are gone, so what the network was shown last isn't pure
+    noise, which its walks start from.
+    """
+    judges, schedule = Judges(held_out), mnist_schedule()
+    last = torch.full((COUNT,), schedule.steps - 1)
+    noised = add_noise(schedule, seen.scaled()[:COUNT], last, noise(COUNT))
     drawn = _drawn(lambda start, labels: ddpm(network, start))
-    few = _drawn(lambda start, labels: ddim(network, start, steps=FEW))
     shares = judges.classes(drawn).bincount(minlength=len(held_out.classes)) / len(drawn)
+
+    def few(start: Images, labels: Tensor) -> Images:
+        return ddim(network, start, steps=FEW)
+
     return {
         "rows": {
             "real": judges.row(judges.other),
-            f"DDIM, {FEW} steps": judges.row(few),
+            f"DDIM, {FEW} steps": judges.row(_drawn(few)),
+            f"DDIM, {FEW} steps, from noised digits": judges.row(_drawn(few, noised)),
             "DDPM, 300 steps": judges.row(drawn),
         },
         "share of each class": [round(share, 3) for share in shares.tolist()],
@@ -326,8 +336,11 @@ def _compared(
     }
 
 
-def _drawn(draw: Callable[[Images, Int[Tensor, " batch"]], Images]) -> Images:
-    pairs = zip(noise(COUNT).split(_TOGETHER), _labels().split(_TOGETHER), strict=True)
+def _drawn(
+    draw: Callable[[Images, Int[Tensor, " batch"]], Images], starts: Images | None = None
+) -> Images:
+    starts = noise(COUNT) if starts is None else starts
+    pairs = zip(starts.split(_TOGETHER), _labels().split(_TOGETHER), strict=True)
     return torch.cat([draw(start, told) for start, told in pairs])
 
 
