@@ -12,7 +12,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCK = "book/constraints.txt"
-GROUPS = ("test", "train", "lint", "types", "book")
+GROUPS = ("test", "train", "bench", "lint", "types", "book")
 RECIPES = (
     "text-to-image",
     "image-text",
@@ -79,9 +79,10 @@ def train(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time sampling beside diffusers: `-- --out FILE` keeps the table."""
-    install(session)
-    session.run("python", "book/_ext/bench.py", *session.posargs, env=ENV)
+    """Time sampling and training beside their peers: `-- --out FILE` keeps the tables."""
+    install(session, "bench")
+    env = {**ENV, "TQDM_DISABLE": "1"}
+    session.run("python", "book/_ext/bench.py", *session.posargs, env=env)
 
 
 @nox.session(venv_backend="none")

@@ -56,7 +56,8 @@ def flow(velocity: Velocity, x: Images, *, steps: int) -> Iterator[tuple[float, 
         steps: How many steps :math:`N`, each with one call of ``velocity``.
 
     Yields:
-        :math:`\tau` and the images there, the start first, the end at :math:`\tau = 1` last.
+        :math:`\tau` and the images there, the start first, the end at :math:`\tau = 1` last. This
+        is :eq:`eq-euler` in the book.
 
     Raises:
         ValueError: ``steps`` is below 1.

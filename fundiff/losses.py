@@ -26,7 +26,7 @@ def denoising_loss(
         sigma: The noise level :math:`\sigma`.
 
     Returns:
-        A mean squared error for each image.
+        A mean squared error for each image. This is :eq:`eq-denoising-loss` in the book.
 
     Source:
         Vincent et al. 2010, *Stacked denoising autoencoders*, section 2.
@@ -59,7 +59,7 @@ def noise_loss(
         condition: The class :math:`c` of each as a one-hot row, zeros for none.
 
     Returns:
-        A mean squared error for each image.
+        A mean squared error for each image. This is :eq:`eq-noise-loss` in the book.
 
     Raises:
         ValueError: A timestep isn't in the schedule.
@@ -96,7 +96,7 @@ def flow_loss(
         condition: The class :math:`c` of each as a one-hot row, zeros for none.
 
     Returns:
-        A mean squared error for each image.
+        A mean squared error for each image. This is :eq:`eq-flow-loss` in the book.
 
     Source:
         Lipman et al. 2023, *Flow matching for generative modeling*, eq. 23, with no noise left at

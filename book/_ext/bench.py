@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from diffusers import IFPipeline
 
+import bench_digits
 from fundiff.files import write
 from fundiff.guidance import guided
 from fundiff.image_text import ImageTextEncoder
@@ -161,22 +162,34 @@ def ours(model: TextToImage, prompt: str = PROMPT) -> Images:
     return last.x.cpu()
 
 
+TITLES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
+    f"{COUNT} guided samples of 64 × 64 pixels in 34 steps": sampling,
+    f"Training on {bench_digits.TRAINED} batches of {bench_digits.BATCH} digits": (
+        bench_digits.training
+    ),
+    f"100 guided digits in {bench_digits.WALK} steps": bench_digits.sampling,
+}
+
+
 def main() -> None:
-    """Run the benchmark, print its table, and keep it where that is wanted."""
+    """Run the benchmarks, print their tables, and keep them where that is wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="how many rounds")
     parser.add_argument("--out", type=Path, help="a file for the book to write")
     options = parser.parse_args()
-    rows = compare(sampling(), options.runs)
-    title = f"{COUNT} guided samples of 64 × 64 pixels in 34 steps"
-    print(title)
-    for row in rows:
-        spread = f"{row.least:.2f} to {row.most:.2f}"
-        print(f"{row.name:48} {row.seconds:7.2f} s   × {row.ratio:.2f} ({spread})")
-    words = quality(fits())
+    tables = []
+    for title, contenders in TITLES.items():
+        rows = compare(contenders(), options.runs)
+        tables.append(table(title, rows))
+        print(title)
+        for row in rows:
+            spread = f"{row.least:.2f} to {row.most:.2f}"
+            print(f"{row.name:48} {row.seconds:7.2f} s   × {row.ratio:.2f} ({spread})")
+    words = f"{quality(fits())}\n{bench_digits.weights_and_operations()}"
     print(words, end="")
     if options.out:
-        write(options.out, f"{table(title, rows)}\n{conditions(options.runs)}\n{words}".encode())
+        tables += [conditions(options.runs), words]
+        write(options.out, "\n".join(tables).encode())
 
 
 if __name__ == "__main__":
