@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from fundiff.__main__ import main
 from fundiff.digits import digits
 from fundiff.nn.classifiers import LeNet, ResidualClassifier
+from fundiff.nn.unet import ClassUNet, TimeUNet, UNet
 from fundiff.pretrained import load_weights, shipped, verify
 from fundiff.recipes import RECIPES, Recipe, digit_scores
 from fundiff.recipes.digits import RECIPES as DIGIT_RECIPES
@@ -86,6 +87,40 @@ def test_the_shipped_classifiers_are_whole(name: str, network: torch.nn.Module) 
     assert card.notes["finished"]
     assert card.notes["accuracy"] > 0.98
     assert all(weight.isfinite().all() for weight in network.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "parameters"),
+    [
+        ("mnist-denoiser", UNet(128), 7_891_073),
+        ("mnist-time", TimeUNet(64), 1_996_417),
+        ("mnist-class", ClassUNet(64), 2_019_201),
+        ("mnist-flow", ClassUNet(64), 2_019_201),
+        ("glyph-class", ClassUNet(64), 2_019_201),
+    ],
+)
+def test_the_shipped_networks_are_whole(
+    name: str, network: torch.nn.Module, parameters: int
+) -> None:
+    card = load_weights(network, shipped(name))
+    assert card.parameters == parameters == sum(w.numel() for w in network.parameters())
+    assert card.notes["finished"]
+    assert sorted(card.notes) != ["finished"]
+    assert all(weight.isfinite().all() for weight in network.state_dict().values())
+    assert not RECIPES[name].is_stale(shipped(name), card.preset)
+
+
+def test_the_shipped_networks_draw_to_order() -> None:
+    classes = verify(shipped("mnist-class")).notes["rows"]
+    assert classes["5"]["accuracy"] >= 0.95
+    labels = torch.arange(10).repeat(3)
+    judges = digit_scores.Judges(digits("test"))
+    start = digit_scores.noise(len(labels), seed=8)
+    for name, draw in (("mnist-class", digit_scores.ddim), ("mnist-flow", digit_scores.by_flow)):
+        network = ClassUNet(64)
+        load_weights(network, shipped(name))
+        drawn = draw(digit_scores.frozen(network), start, labels, steps=10)
+        assert judges.accuracy(drawn, labels) > 0.9
 
 
 def test_full_presets_are_of_the_assignments_length() -> None:
