@@ -105,7 +105,7 @@ def test_the_shipped_networks_are_whole(
     card = load_weights(network, shipped(name))
     assert card.parameters == parameters == sum(w.numel() for w in network.parameters())
     assert card.notes["finished"]
-    assert sorted(card.notes) != ["finished"]
+    assert any(file.startswith("samples-epoch-") for file in card.files)
     assert all(weight.isfinite().all() for weight in network.state_dict().values())
     assert not RECIPES[name].is_stale(shipped(name), card.preset)
 

@@ -162,7 +162,7 @@ def ours(model: TextToImage, prompt: str = PROMPT) -> Images:
     return last.x.cpu()
 
 
-TITLES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
+TABLES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
     f"{COUNT} guided samples of 64 × 64 pixels in 34 steps": sampling,
     f"Training on {bench_digits.TRAINED} batches of {bench_digits.BATCH} digits": (
         bench_digits.training
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a file for the book to write")
     options = parser.parse_args()
     tables = []
-    for title, contenders in TITLES.items():
+    for title, contenders in TABLES.items():
         rows = compare(contenders(), options.runs)
         tables.append(table(title, rows))
         print(title)
