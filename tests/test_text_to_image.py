@@ -430,7 +430,9 @@ def test_the_hubs_refusals_say_what_to_do(
 def test_a_compiled_model_paints_the_same(generator: torch.Generator) -> None:
     x = torch.randn(2, 3, 64, 64, generator=generator)
     t = torch.tensor([990, 30])
-    plain, compiled = (load("text-to-image", device="cpu", compiled=c) for c in (False, True))
+    plain, compiled = (
+        load("text-to-image", device="cpu", dtype=torch.float32, compiled=c) for c in (False, True)
+    )
     with torch.no_grad():
         theirs, ours = plain.denoiser()(x, t), compiled.denoiser()(x, t)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
