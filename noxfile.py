@@ -12,7 +12,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCK = "book/constraints.txt"
-GROUPS = ("test", "train", "bench", "lint", "types", "book")
+GROUPS = ("test", "train", "bench", "lint", "types", "book", "browser", "publish", "dist")
 RECIPES = (
     "text-to-image",
     "image-text",
@@ -46,14 +46,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types."""
-    install(session, "test", "train", "types", "book")
+    install(session, "test", "train", "types", "book", "browser", "publish")
     session.run("mypy", *session.posargs, env=ENV)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests: `nox -s tests -- -m slow` runs the slow ones."""
-    install(session, "test", "train", "book")
+    install(session, "test", "train", "book", "publish")
     session.run("pytest", *session.posargs, env=ENV)
 
 
@@ -62,6 +62,27 @@ def book(session: nox.Session) -> None:
     """Build the book, executing what has changed: `-- --fresh` executes everything."""
     install(session, "book")
     session.run("python", "book/_ext/build.py", *session.posargs, env=ENV)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at the built book in a real browser: needs `chromium`."""
+    install(session, "test", "browser")
+    session.run("pytest", "tests/test_browser.py", "-m", "browser", *session.posargs, env=ENV)
+
+
+@nox.session
+def linkcheck(session: nox.Session) -> None:
+    """Follow every link that leads out of the book; needs the network."""
+    install(session, "book")
+    session.run("python", "book/_ext/linkcheck.py", *session.posargs, env=ENV)
+
+
+@nox.session
+def publish(session: nox.Session) -> None:
+    """Publish the book as it is committed: `nox -s publish -- REMOTE`."""
+    install(session, "book", "publish")
+    session.run("python", "book/_ext/publish.py", *session.posargs, env=ENV)
 
 
 @nox.session

@@ -11,7 +11,7 @@ import pytest
 
 from build import publish
 from chapters import ATTRIBUTION, attribution_line
-from check_site import css_references, problems
+from check_site import Site, css_references
 from digests import BUNDLED, NO_ENGINE, dependencies, engine_label, stamp
 from execute import bring_up_to_date, read_chapter
 from kernel import environment
@@ -285,7 +285,7 @@ def test_publish_swaps_the_site_and_leaves_no_old_file(book: Book, write: Write)
 def test_check_site_finds_what_comes_from_outside(write: Write, html: str) -> None:
     site = write("site/part/index.html", f"<html>{html}</html>").parents[1]
     write("site/part/x.png", "")
-    (problem,) = problems(site)
+    (problem,) = Site(site).problems()
     assert problem.startswith(str(Path("part", "index.html")))
 
 
@@ -298,14 +298,14 @@ def test_check_site_passes_links_and_local_files(write: Write) -> None:
         '<a href="https://a.example">link</a><img src="data:image/png;base64,AA//">'
         '<img src="/x.css"><svg><use href="#mark"/></svg><p>url(https://a.example/x.png)',
     )
-    assert list(problems(write("site/index.html", "").parent)) == []
+    assert list(Site(write("site/index.html", "").parent).problems()) == []
 
 
 def test_check_site_reads_style_sheets(write: Write) -> None:
     css = '@import "https://a.example/x.css"; p{background:url( "https://a.example/x.png" )}'
     site = write("site/x.css", css).parent
     assert css_references(css) == ["https://a.example/x.css", "https://a.example/x.png"]
-    assert len(list(problems(site))) == 2
+    assert len(list(Site(site).problems())) == 2
 
 
 def test_the_lock_names_no_index_and_no_place() -> None:
@@ -460,7 +460,7 @@ def test_sphinx_renders_results_and_refuses_a_stale_chapter(book: Book, write: W
     rendered = (site / "book" / "a" / "one.html").read_text()
     assert re.search(r"<pre>.*3\n</pre>", rendered)
     assert re.search(r'class="provenance">No model · CPU · Python 3[\d.]+ · made on 20', rendered)
-    assert list(problems(site)) == []
+    assert list(Site(site).problems()) == []
     assert "DeepFloyd" not in rendered
 
     export = book.export("book/a/one")

@@ -4,22 +4,31 @@ Chapters are executed where that is needed, the pages are rendered into a folder
 checked, and only then do they take the place of the last good site.
 """
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from check_site import problems
+from check_site import Site
 from execute import bring_up_to_date, parse_arguments
-from layout import Book, BookError
+from layout import SITE_URL, Book, BookError
+from leaks import leaks
+from lighten import lighten
+from online import open_front_door
 
 
-def render(book: Book) -> Path:
+def render(book: Book, url: str | None = None) -> Path:
     """Render every page, with warnings as errors, and return the folder of the new site.
 
+    Args:
+        book: The book.
+        url: The address that the site will have, for what needs it: sitemap and previews.
+
     Raises:
-        BookError: If Sphinx failed, or if the pages load something from outside.
+        BookError: If Sphinx failed, or if the pages aren't whole by themselves.
     """
     output = book.build / "next"
     shutil.rmtree(output, ignore_errors=True)
@@ -27,12 +36,16 @@ def render(book: Book) -> Path:
     command: list[str | Path] = [jupyter_book, "build", book.root, "--path-output", output]
     command += ["--all", "-W", "-n", "--keep-going"]
     print("rendering the pages …", flush=True)
-    done = subprocess.run(command, cwd=book.root, stdout=subprocess.DEVNULL, check=False)
+    env = {**os.environ, SITE_URL: url or ""}
+    done = subprocess.run(command, cwd=book.root, env=env, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise BookError("Sphinx failed, as it says above")
     site = output / "_build" / "html"
-    if found := list(problems(site)):
-        raise BookError("the pages should load nothing from outside:\n" + "\n".join(found))
+    open_front_door(site, book.docnames[0])
+    lighten(site, book.build / "pictures")
+    prefix = urlsplit(url or "/").path
+    if found := [*Site(site, prefix).problems(), *leaks(site, {})]:
+        raise BookError("the pages aren't as they should be:\n" + "\n".join(found))
     return site
 
 

@@ -142,7 +142,8 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension."""
     app.add_config_value("chapters_package", "fundiff", "env", str)
-    app.setup_extension("sphinx.ext.autodoc")
+    for extension in ("sphinx.ext.autodoc", "results", "formulas", "downloads", "online"):
+        app.setup_extension(extension)
     app.connect("config-inited", configure, priority=100)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("builder-inited", load_results)

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
 LOCK_SECONDS = 5.0
+SITE_URL = "FUNDIFF_SITE_URL"
 
 
 class BookError(Exception):

@@ -1,0 +1,229 @@
+"""Publish the book: `nox -s publish -- REMOTE [--branch NAME] [--url ADDRESS] [--dry-run]`.
+
+The site is built from what is committed and from nothing else, checked, and becomes the newest
+commit of a branch of the remote, in one push that arrives whole or not at all.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+
+from build import render
+from layout import Book, BookError
+from leaks import leaks, secrets
+
+BRANCH = "gh-pages"
+
+_GITHUB = re.compile(r"github\.com[:/](?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?$")
+
+
+def site_url(remote: str) -> str | None:
+    """The address at which GitHub shows the pages of a remote; None for any other remote.
+
+    Args:
+        remote: The remote's URL.
+    """
+    found = _GITHUB.search(remote)
+    if found is None:
+        return None
+    host = f"{found['owner'].lower()}.github.io"
+    return f"https://{host}/" + ("" if found["name"].lower() == host else f"{found['name']}/")
+
+
+def require_clean(root: Path) -> None:
+    """Refuse to publish what isn't committed.
+
+    Args:
+        root: The checkout.
+
+    Raises:
+        BookError: If a file differs from the last commit, or isn't in it.
+    """
+    if changed := git(root, "status", "--porcelain"):
+        raise BookError(f"expected every change to be committed before publishing:\n{changed}")
+
+
+def checkout(root: Path, target: Path) -> Book:
+    """Lay out the files of the last commit alone, so that nothing else gets into the site.
+
+    Args:
+        root: The checkout.
+        target: An empty folder.
+    """
+    with NamedTemporaryFile(suffix=".tar") as archive:
+        git(root, "archive", "--output", archive.name, "HEAD")
+        with tarfile.open(archive.name) as files:
+            files.extractall(target, filter="data")
+    return Book(target)
+
+
+def missing_pages(book: Book, site: Path) -> Iterator[str]:
+    """Name what a whole site has and this one lacks.
+
+    Args:
+        book: The book.
+        site: The folder of the built site.
+    """
+    pages = [f"{docname.removesuffix('.md')}.html" for docname in book.docnames]
+    for name in (*pages, "index.html", "404.html", "search.html", "searchindex.js"):
+        if not (site / name).is_file():
+            yield f"{name} is missing"
+
+
+def commit(root: Path, site: Path, remote: str, branch: str) -> str | None:
+    """Make a site the newest commit after the ones that a remote's branch has.
+
+    Nothing of the checkout's own branches changes; the commit lies beside them, for :func:`push`.
+
+    Args:
+        root: The checkout.
+        site: The folder of the built site.
+        remote: A remote's name, URL or folder.
+        branch: The branch that shows the pages.
+
+    Returns:
+        The new commit, None if the branch shows just this site already.
+
+    Raises:
+        BookError: If git refuses.
+    """
+    head, author, email = git(root, "log", "-1", "--format=%h%n%an%n%ae").splitlines()
+    with TemporaryDirectory() as folder:
+        stage = Path(folder)
+        git(stage, "init", "--quiet", "--bare")
+        before = None
+        if git(root, "ls-remote", remote, f"refs/heads/{branch}"):
+            git(root, "fetch", "--quiet", "--no-tags", remote, f"refs/heads/{branch}")
+            published = git(root, "rev-parse", "FETCH_HEAD")
+            git(root, "push", "--quiet", str(stage), f"{published}:refs/heads/{branch}")
+            before = git(stage, "rev-parse", f"{branch}^{{tree}}")
+        ghp_import = Path(sys.executable).with_name("ghp-import")
+        options = ["--no-jekyll", "--branch", branch, "--message", f"Publish the book as of {head}"]
+        committer = {"GIT_COMMITTER_NAME": author, "GIT_COMMITTER_EMAIL": email}
+        run(stage, [ghp_import, *options, site], committer)
+        if git(stage, "rev-parse", f"{branch}^{{tree}}") == before:
+            return None
+        git(root, "fetch", "--quiet", "--no-tags", str(stage), f"refs/heads/{branch}")
+        return git(root, "rev-parse", "FETCH_HEAD")
+
+
+def push(root: Path, made: str, remote: str, branch: str) -> None:
+    """Send a commit of :func:`commit`; whoever published in between is never overwritten.
+
+    Args:
+        root: The checkout.
+        made: The commit.
+        remote: A remote's name, URL or folder.
+        branch: The branch that shows the pages.
+
+    Raises:
+        BookError: If the remote refuses.
+    """
+    git(root, "push", "--quiet", "--atomic", remote, f"{made}:refs/heads/{branch}")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git, and return what it printed."""
+    return run(folder, ["git", *arguments])
+
+
+def run(
+    folder: Path, command: Sequence[str | Path], variables: Mapping[str, str] | None = None
+) -> str:
+    """Run a command in a folder.
+
+    Args:
+        folder: The folder.
+        command: The command.
+        variables: Environment variables besides those of this process.
+
+    Returns:
+        What it printed, without the last line's end.
+
+    Raises:
+        BookError: If it fails; the message says what it said.
+    """
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **(variables or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise BookError(f"`{' '.join(map(str, command))}` failed:\n{said}")
+    return done.stdout.strip()
+
+
+def publish(
+    root: Path, remote: str, *, branch: str = BRANCH, url: str | None = None, dry_run: bool = False
+) -> str:
+    """Build, check and push.
+
+    Args:
+        root: The checkout.
+        remote: A remote's name, URL or folder.
+        branch: The branch that shows the pages.
+        url: The site's address; by default what GitHub makes of the remote.
+        dry_run: Do everything but the push.
+
+    Returns:
+        What was done, in words.
+
+    Raises:
+        BookError: If anything isn't as it should be; then the remote is as it was.
+    """
+    require_clean(root)
+    names = git(root, "remote").splitlines()
+    address = git(root, "remote", "get-url", remote) if remote in names else remote
+    url = url or site_url(address)
+    with TemporaryDirectory() as folder:
+        book = checkout(root, Path(folder))
+        site = render(book, url)
+        found = [*missing_pages(book, site), *leaks(site, secrets(os.environ))]
+        if found:
+            raise BookError("the site isn't fit to be published:\n" + "\n".join(found))
+        made = commit(root, site, remote, branch)
+    if made is None:
+        return f"{branch} of {remote} shows just this already"
+    if dry_run:
+        return f"{made} would become {branch} of {remote}"
+    push(root, made, remote, branch)
+    return f"published {made} as {branch} of {remote}" + (f", seen at {url}" if url else "")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 1 means that nothing was published, as said on stderr."""
+    parser = argparse.ArgumentParser(description="Publish the book as a branch of a remote.")
+    parser.add_argument("remote", help="a remote's name, URL or folder")
+    parser.add_argument("--branch", default=BRANCH, help=f"the branch, {BRANCH} by default")
+    parser.add_argument("--url", help="the site's address, where GitHub doesn't decide it")
+    parser.add_argument("--dry-run", action="store_true", help="do everything but the push")
+    options = parser.parse_args(arguments)
+    root = Path(__file__).parents[2]
+    try:
+        with Book(root).locked():
+            done = publish(
+                root,
+                options.remote,
+                branch=options.branch,
+                url=options.url,
+                dry_run=options.dry_run,
+            )
+    except BookError as error:
+        print(f"\n{error}\n\nNothing was published.", file=sys.stderr)
+        return 1
+    print(done)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
