@@ -338,8 +338,8 @@ def test_sphinx_writes_both_and_links_them(book: Book, write: Write) -> None:
     assert list(Site(site).problems()) == []
     made = nbformat.read(site / "_downloads" / "a" / "one.ipynb", nbformat.NO_CONVERT)
     said = markdown(made)
-    assert "By (1) of *A book*:\n\n$$\nb\n\\tag{2}\n$$\n\n**Exercise 1**\n\nAdd." in said
-    assert re.search(r'class="eqno">\(2\)|class="eqno">\(2<', page)
+    assert "By (2) of *A book*:\n\n$$\nb\n\\tag{1}\n$$\n\n**Exercise 1**\n\nAdd." in said
+    assert re.search(r'class="eqno">\(1\)|class="eqno">\(1<', page)
     files = sorted(path.name for path in (site / "_downloads").rglob("*") if path.is_file())
     assert files == ["one.ipynb", "one.py"]
 

@@ -104,6 +104,10 @@ def tell(site: Path) -> None:
     (site / "index.html").write_text(os.environ["CANARY_TOKEN"])
 
 
+def alter(site: Path) -> None:
+    (site / "index.html").write_text("new")
+
+
 def fail(site: Path) -> None:
     raise BookError("Sphinx failed, as it says above")
 
@@ -159,7 +163,7 @@ def test_who_published_in_between_is_not_overwritten(
         return made
 
     monkeypatch.setattr(publishing, "commit", late)
-    change.append(lambda site: (site / "index.html").write_text("new") and None)
+    change.append(alter)
     with pytest.raises(BookError, match=r"git push.*failed:(.|\n)*(rejected|fetch first)"):
         publish(root, str(remote))
     assert git(remote, "rev-parse", "gh-pages") == other
@@ -226,7 +230,7 @@ def test_the_book_is_published_without_the_canary(tmp_path: Path, remote: Path) 
         return done.stdout
 
     run("execute.py", "--fresh", "--only", "part-b/1-1-unet")
-    git(root, "commit", "-q", "-a", "-m", "Execute a chapter again")
+    git(root, "commit", "-q", "-a", "--allow-empty", "-m", "Execute a chapter again")
     options = [str(remote), "--url", "https://example.org/fun/"]
     assert "published" in run("publish.py", *options)
     first = git(remote, "rev-parse", "gh-pages")

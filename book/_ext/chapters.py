@@ -128,6 +128,18 @@ def add_provenance(app: Sphinx, doctree: nodes.document) -> None:
             doctree[-1] += nodes.paragraph("", line, classes=["provenance"])
 
 
+def drop_kernels(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Leave out what would run code in the reader's browser: it asks a server for a kernel.
+
+    Jupyter Book puts it into each page, twice, and the second is an error in the console.
+    Sphinx's event ``html-page-context``.
+    """
+    for kind in ("script_files", "css_files"):
+        context[kind] = [each for each in context[kind] if "thebe" not in f"{vars(each)}".lower()]
+
+
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Put MathJax into the site, from the installed package that carries it."""
     if error is not None or app.builder.format != "html":
@@ -150,6 +162,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("source-read", read_source)
     app.connect("doctree-read", replace_untitled_sections, priority=400)
     app.connect("doctree-read", add_provenance)
+    app.connect("html-page-context", drop_kernels, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 

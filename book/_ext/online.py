@@ -16,6 +16,12 @@ from fundiff.files import write
 from layout import SITE_URL
 
 EXTENSIONS = ("sphinx_sitemap", "sphinxext.opengraph")
+UNMAPPED = ["404.html", "genindex.html", "py-modindex.html", "search.html", "_modules/*"]
+CARD = {
+    "image": "book/images/logo.png",
+    "image_mini": "book/images/favicon.png",
+    "line_color": "#f2556a",
+}
 
 _TITLE = re.compile(r"<title>[^<]*</title>")
 _SAID = re.compile(r'<meta (?=[^>]*(?:name="(?:description|twitter:)|property="og:))[^>]*>')
@@ -38,6 +44,10 @@ def configure(app: Sphinx, config: Config) -> None:
     url = os.environ[SITE_URL]
     config.html_baseurl = url
     config.ogp_site_url = url
+    config.ogp_site_name = config.html_title
+    config.ogp_social_cards = CARD
+    config.sitemap_url_scheme = "{link}"
+    config.sitemap_excludes = UNMAPPED
     config.notfound_urls_prefix = urlsplit(url).path
 
 
