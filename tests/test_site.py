@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from accessible import make_accessible
 from check_site import HEAVIEST_PAGE, HEAVIEST_READ, Site
 from leaks import layers, leaks, secrets
 from lighten import LEAST, lighten
@@ -167,6 +168,17 @@ def test_the_front_door_says_what_the_first_page_says(site: Path, write: Write) 
     assert '<meta content="big" name="twitter:card"/>' in door
     assert "viewport" not in door
     assert list(Site(site).problems()) == []
+
+
+def test_signatures_and_sources_are_what_they_say(site: Path, write: Write) -> None:
+    signature = '<span class="sig-paren">(</span>\n\n<dl>\n<dd>a</dd>\n<dd>b</dd>\n</dl>\n'
+    other = "<dl><dt>a</dt><dd>b</dd></dl>"
+    page = write("api.html", f'{signature}{other}<div role="list" class="citation-list">')
+    make_accessible(site)
+    assert page.read_text() == (
+        '<span class="sig-paren">(</span><div class="sig-params">\n<div>a</div>\n<div>b</div>\n'
+        f'</div>\n{other}<div class="citation-list">'
+    )
 
 
 def test_secrets_are_what_the_environment_calls_so() -> None:

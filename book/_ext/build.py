@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from accessible import make_accessible
 from check_site import Site
 from execute import bring_up_to_date, parse_arguments
 from layout import SITE_URL, Book, BookError
@@ -42,6 +43,7 @@ def render(book: Book, url: str | None = None) -> Path:
         raise BookError("Sphinx failed, as it says above")
     site = output / "_build" / "html"
     open_front_door(site, book.docnames[0])
+    make_accessible(site)
     lighten(site, book.build / "pictures")
     prefix = urlsplit(url or "/").path
     if found := [*Site(site, prefix).problems(), *leaks(site, {})]:

@@ -1,0 +1,30 @@
+"""Mend what Sphinx writes into pages and screen readers stumble over."""
+
+import re
+from pathlib import Path
+
+from fundiff.files import write
+
+# A list of definitions in which nothing is defined: a signature of several lines.
+_PARAMETERS = re.compile(r'(?<=<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.S)
+# A list whose items aren't said to be such.
+_SOURCES = '<div role="list" class="citation-list">'
+
+
+def make_accessible(site: Path) -> None:
+    """Rewrite the pages of a built site in place.
+
+    Args:
+        site: The folder of the built site.
+    """
+    for path in sorted(site.rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        new = _PARAMETERS.sub(_as_blocks, text)
+        new = new.replace(_SOURCES, _SOURCES.replace(' role="list"', ""))
+        if new != text:
+            write(path, new.encode())
+
+
+def _as_blocks(found: re.Match[str]) -> str:
+    blocks = re.sub(r"<(/?)dd>", r"<\1div>", found[1])
+    return f'<div class="sig-params">{blocks}</div>'
