@@ -86,6 +86,13 @@ def publish(session: nox.Session) -> None:
 
 
 @nox.session
+def dist(session: nox.Session) -> None:
+    """Build the sdist and the wheel into dist, and try the wheel in an empty environment."""
+    session.install("-c", LOCK, *nox.project.dependency_groups(PROJECT, "dist"))
+    session.run("python", "book/_ext/dist.py", *session.posargs, env=ENV)
+
+
+@nox.session
 def train(session: nox.Session) -> None:
     """Train every model whose shipped weights are old: `-- --preset full` on a GPU."""
     install(session, "train")
