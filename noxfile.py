@@ -41,6 +41,10 @@ def lint(session: nox.Session) -> None:
     session.install("-c", LOCK, *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]))
+    workflows = sorted(map(str, Path(".github", "workflows").glob("*.yml")))
+    schema = "vendor.github-workflows"
+    session.run("check-jsonschema", "--builtin-schema", schema, *workflows)
+    session.run("zizmor", "--offline", "--quiet", *workflows)
 
 
 @nox.session

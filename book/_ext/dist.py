@@ -83,7 +83,8 @@ def main(arguments: Sequence[str]) -> int:
         python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
         run(uv, "venv", "--quiet", "--python", sys.executable, "venv", folder=folder)
         lock = root / "book" / "constraints.txt"
-        install = [uv, "pip", "install", "--quiet", "--python", python, "--constraint", lock]
+        install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
+        install += ["--constraint", lock]
         run(*install, wheel, folder=folder)
         lines = first_lines((root / "README.md").read_text(encoding="utf-8"))
         run(python, "-I", "-W", "error", "-c", lines, folder=folder)
