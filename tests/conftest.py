@@ -11,11 +11,26 @@ from tiny_emoji import packages
 from fundiff.emoji.sprites import build
 from fundiff.types import Images
 
+Write = Callable[[str, str], Path]
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept between tests."""
     monkeypatch.setenv("FUNDIFF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file of text below the test's folder."""
+
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import Write
 
 from build import publish
 from chapters import ATTRIBUTION, attribution_line
@@ -21,25 +21,10 @@ from store import Store, load_exports
 ROOT = Path(__file__).parents[1]
 FRONT = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
 
-Write = Callable[[str, str], Path]
-
 
 def page(*cells: str) -> str:
     """A chapter with these code cells."""
     return FRONT + "\n# Title\n" + "".join(f"\n```{{code-cell}}\n{cell}\n```\n" for cell in cells)
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a file of the book under test."""
-
-    def write(name: str, text: str) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import Write
 from nbformat import NotebookNode
 
 from check_site import Site
@@ -53,21 +53,6 @@ KNOWN = {
     "ex-sum": Target("book/a/one", "Exercise 4"),
 }
 UNSAID = re.compile(r"\{[\w:-]+\}`|^\s*[`:]{3,}\s*\{|^:{3,}|\$\$ *\(", re.M)
-
-Write = Callable[[str, str], Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a file of the book under test."""
-
-    def write(name: str, text: str) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ FLOORS = (
     ("emoji.campfire", "characters.numerals", "characters.lettering", "characters.outlines"),
     ("emoji.themes", "characters.stencils"),
     ("emoji.dataset", "characters.sheets"),
-    ("text_encoder", "metrics", "coverage", "figures", "turning", "showing"),
+    ("text_encoder", "metrics", "coverage", "figures", "turning", "showing", "fusing"),
     ("embeddings", "folded", "image_text", "diagrams"),
     ("text_to_image", "illusions"),
     ("captioned", "orders", "doctor", "contrastive"),

@@ -1,10 +1,10 @@
 """One home a formula: a label in the book, one docstring that names it, and tests."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Write
 
 from formulas import formulas, homes, labels
 from layout import Book, BookError
@@ -57,21 +57,6 @@ def test_scale():
     assert Scale().times(1) == 2
 """
 PAGE = "# A book\n\n$$\na + b\n$$ (eq-sum)\n\n$$\n-a\n$$ (eq-minus)\n\n$$\n2a\n$$ (eq-scale)\n"
-
-Write = Callable[[str, str], Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a file of the book under test."""
-
-    def write(name: str, text: str) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from torch.nn.functional import mse_loss, one_hot
 from torch.utils.data import DataLoader, TensorDataset
 
 from fundiff.digits import Labelled, digits
+from fundiff.fusing import fused
 from fundiff.guidance import bind, guided
 from fundiff.nn.unet import ClassUNet
 from fundiff.process import ddpm_step
@@ -57,6 +58,7 @@ def sampling() -> dict[str, Callable[[], object]]:
     plain = ClassUNet(64).eval()
     fast = digit_scores.frozen(ClassUNet(64).to(memory_format=torch.channels_last))
     equal = ClassUNet(64).to(memory_format=torch.channels_last).eval()
+    faster = fused(equal)
     parts = torch.arange(CLASSES).repeat(CLASSES).split(TOGETHER)
 
     def by_part(draw: Callable[[Tensor], Images]) -> Callable[[], object]:
@@ -67,6 +69,7 @@ def sampling() -> dict[str, Callable[[], object]]:
         "smalldiffusion, float32": by_part(_peer_sampling()),
         "fundiff, in the precision of choice": by_part(partial(our_sampling, fast)),
         "fundiff, float32": by_part(partial(our_sampling, equal)),
+        "fundiff, float32, fused": by_part(partial(our_sampling, faster)),
     }
 
 
