@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from layout import Book, BookError
-from results import results, weights_of
+from results import Result, results, weights_of
 from slices import Script, abridged
 
 ROOT = Path(__file__).parents[1]
@@ -120,10 +120,15 @@ def test_many_seeds_are_abridged(values: list[int | str], expected: list[str]) -
     assert abridged(values) == expected
 
 
-def test_every_picture_of_the_book_is_listed() -> None:
+@pytest.fixture(scope="module")
+def found() -> list[Result]:
+    """What is known of the real book's figures."""
+    return results(Book(ROOT))
+
+
+def test_every_picture_of_the_book_is_listed(found: list[Result]) -> None:
     """Counted in the committed results, where the page counts in the chapters' sources."""
     book = Book(ROOT)
-    found = results(book)
     for result in found:
         done = nbformat.read(book.export(result.docname), nbformat.NO_CONVERT)
         cells = [
@@ -139,17 +144,17 @@ def test_every_picture_of_the_book_is_listed() -> None:
     assert [picture.kind for picture in first.pictures] == ["Animation", "Turning pictures"]
 
 
-def test_seeds_and_weights_of_known_figures() -> None:
+def test_seeds_and_weights_of_known_figures(found: list[Result]) -> None:
     """Read by eye in the chapters."""
-    found = {picture.name: picture for r in results(Book(ROOT)) for picture in r.pictures}
+    named = {picture.name: picture for result in found for picture in result.pictures}
     known = {
         "fig-forward": (("0",), ()),
         "fig-anagram-best": (("1",), ("image-text", "text-to-image")),
         "fig-letters": ((), ("glyph-class",)),
         "fig-unet": ((), ()),
     }
-    assert {name: (found[name].seeds, found[name].weights) for name in known} == known
-    used = {weights for picture in found.values() for weights in picture.weights}
+    assert {name: (named[name].seeds, named[name].weights) for name in known} == known
+    used = {weights for picture in named.values() for weights in picture.weights}
     assert used <= set(weights_of(Book(ROOT)))
     assert {"text-to-image", "mnist-denoiser", "mnist-time", "mnist-class", "mnist-flow"} <= used
 

@@ -165,22 +165,24 @@ def union(names: Callable[[T], Iterable[str]], things: Iterable[T]) -> frozenset
     return frozenset(name for thing in things for name in names(thing))
 
 
-def sets(node: ast.AST) -> set[str]:
+@cache
+def sets(node: ast.AST) -> frozenset[str]:
     """Name what some code sets in the scope that it stands in."""
     if isinstance(node, ast.Name):
-        return {node.id} if isinstance(node.ctx, ast.Store) else set()
+        return frozenset({node.id} if isinstance(node.ctx, ast.Store) else ())
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return {node.name}
+        return frozenset({node.name})
     if isinstance(node, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
+        return frozenset(alias.asname or alias.name.split(".")[0] for alias in node.names)
     if isinstance(node, ast.Lambda | Comprehension | ast.AugAssign):
-        return set()
-    return {*union(sets, ast.iter_child_nodes(node))}
+        return frozenset()
+    return union(sets, ast.iter_child_nodes(node))
 
 
-def changes(node: ast.AST) -> set[str]:
+@cache
+def changes(node: ast.AST) -> frozenset[str]:
     """Name what some code changes in place: items, attributes, sums, and by bare method calls."""
-    found = set()
+    found = set[str]()
     for part in ast.walk(node):
         target: ast.AST | None = None
         if isinstance(part, ast.Subscript | ast.Attribute) and isinstance(part.ctx, ast.Store):
@@ -194,13 +196,14 @@ def changes(node: ast.AST) -> set[str]:
             target = part.args[0] if part.func.id in FILLS else None
         if isinstance(target, ast.Name):
             found.add(target.id)
-    return found
+    return frozenset(found)
 
 
-def strings(node: ast.AST) -> set[str]:
+@cache
+def strings(node: ast.AST) -> frozenset[str]:
     """Return the strings in some code."""
     constants = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
-    return {value for value in constants if isinstance(value, str)}
+    return frozenset(value for value in constants if isinstance(value, str))
 
 
 def origins(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -241,7 +244,7 @@ def reached(root: Path, module: str, name: str, seen: set[tuple[str, str]]) -> s
     if isinstance(node, ast.ImportFrom):
         (origin,) = (origin for bound, origin in origins([node]) if bound == name)
         return reached(root, *origin, seen)
-    return strings(node).union(*(reached(root, module, other, seen) for other in reads(node)))
+    return {*strings(node)}.union(*(reached(root, module, other, seen) for other in reads(node)))
 
 
 @dataclass(frozen=True)
