@@ -24,6 +24,7 @@ from fundiff.orders import Order, OrderError
 from fundiff.pretrained import WeightsError
 from fundiff.recipes import RECIPES, scores, variants
 from fundiff.recipes.common import EMOJI
+from fundiff.recipes.probe import SECONDS, probe
 from fundiff.text_encoder import EncoderError
 from fundiff.text_to_image import ModelError, load, save_embeddings
 from fundiff.training import Report
@@ -77,6 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("--runs", type=Path, default=Path("_build") / "runs")
     training.add_argument("--out", type=Path, help="the folder of weights to write")
     training.set_defaults(run=_train)
+    probing = commands.add_parser("probe", help="say how fast a recipe trains here, and why")
+    probing.add_argument("name", choices=[*RECIPES], help="the recipe")
+    probing.add_argument("--preset", choices=["cpu", "full"], default="cpu")
+    probing.add_argument("--seconds", type=float, default=SECONDS, help="how long is timed")
+    probing.add_argument("--compile", action="store_true", help="compile the network")
+    probing.add_argument("--data", type=Path, help="the folder of the training set, or of MNIST")
+    probing.set_defaults(run=_probe)
     scoring = commands.add_parser("score", help="measure the bundled model's pictures")
     scoring.add_argument("--count", type=int, default=500, help="how many pictures at each scale")
     scoring.add_argument("--if-stale", action="store_true", help="only if the scores are old")
@@ -194,6 +202,19 @@ def _train(options: argparse.Namespace) -> None:
             say=say,
         )
     print(f"{card.steps} of {steps} steps made")
+
+
+def _probe(options: argparse.Namespace) -> None:
+    recipe = RECIPES[options.name]
+    found = probe(
+        recipe.run,
+        recipe.plan(options.preset),
+        options.preset,
+        options.data,
+        seconds=options.seconds,
+        compiled=options.compile,
+    )
+    print("\n".join(found.lines()))
 
 
 def _score(options: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ FLOORS = (
     ("captioned", "orders", "doctor", "contrastive"),
     ("painting", "choosing"),
     ("recipes.common", "recipes.grids", "recipes.digit_scores"),
-    ("recipes.text_to_image", "recipes.digits"),
+    ("recipes.text_to_image", "recipes.digits", "recipes.probe"),
     ("recipes.image_text",),
     ("recipes.scores", "recipes.variants", "recipes.illusions"),
     ("commands",),

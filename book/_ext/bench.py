@@ -57,11 +57,13 @@ def compare(contenders: Mapping[str, Callable[[], object]], runs: int) -> list[R
     """
     for call in contenders.values():
         call()
+        finish()
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(runs):
         for name, call in contenders.items():
             start = time.perf_counter()
             call()
+            finish()
             times[name].append(time.perf_counter() - start)
     peer = next(iter(times.values()))
     rows = []
@@ -70,6 +72,12 @@ def compare(contenders: Mapping[str, Callable[[], object]], runs: int) -> list[R
         median = statistics.median(ratios)
         rows.append(Row(name, statistics.median(spent), median, min(ratios), max(ratios)))
     return rows
+
+
+def finish() -> None:
+    """Wait for what a GPU was given to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def sampling() -> dict[str, Callable[[], object]]:
