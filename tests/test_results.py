@@ -126,6 +126,7 @@ def found() -> list[Result]:
     return results(Book(ROOT))
 
 
+@pytest.mark.slow
 def test_every_picture_of_the_book_is_listed(found: list[Result]) -> None:
     """Counted in the committed results, where the page counts in the chapters' sources."""
     book = Book(ROOT)
@@ -144,6 +145,7 @@ def test_every_picture_of_the_book_is_listed(found: list[Result]) -> None:
     assert [picture.kind for picture in first.pictures] == ["Animation", "Turning pictures"]
 
 
+@pytest.mark.slow
 def test_seeds_and_weights_of_known_figures(found: list[Result]) -> None:
     """Read by eye in the chapters."""
     named = {picture.name: picture for result in found for picture in result.pictures}
