@@ -22,9 +22,10 @@ from fundiff.emoji.sprites import build
 from fundiff.machine import MemoryShortageError
 from fundiff.orders import Order, OrderError
 from fundiff.pretrained import WeightsError
-from fundiff.recipes import RECIPES, scores, variants
+from fundiff.recipes import scores, variants
 from fundiff.recipes.common import EMOJI
 from fundiff.recipes.probe import SECONDS, probe
+from fundiff.recipes.registry import RECIPES
 from fundiff.text_encoder import EncoderError
 from fundiff.text_to_image import ModelError, load, save_embeddings
 from fundiff.training import Report

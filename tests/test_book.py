@@ -10,7 +10,7 @@ import pytest
 from conftest import Write
 
 from build import publish
-from chapters import ATTRIBUTION, attribution_line
+from chapters import ATTRIBUTION, attribution_line, provenance_line
 from check_site import Site, css_references
 from digests import BUNDLED, NO_ENGINE, dependencies, engine_label, stamp
 from execute import bring_up_to_date, read_chapter
@@ -142,6 +142,27 @@ def test_digest_changes_with_files_named(book: Book, write: Write, file: str, na
     write(file, "after")
     assert digest(book, used) != before[0]
     assert digest(book, unused) == before[1]
+
+
+def test_digest_changes_with_weights_that_a_module_loads(book: Book, write: Write) -> None:
+    write("tiny/judging.py", "net = load('judge'), load('sea')\n")
+    write("tiny/weights/judge/card.json", "before")
+    used, unused = "import tiny.judging", "import tiny.sums"
+    before = digest(book, used), digest(book, unused)
+    write("tiny/weights/judge/card.json", "after")
+    assert digest(book, used) != before[0]
+    assert digest(book, unused) == before[1]
+    assert not dependencies([used], book.root, "tiny", BUNDLED).weights
+
+
+def test_a_page_says_which_weights_its_code_loads(book: Book, write: Write) -> None:
+    write("tiny/weights/digits/card.json", "{}")
+    made = {"versions": {"torch": "2"}, "device": "CPU", "date": "2026-01-01"}
+    needs = dependencies(["load('digits')"], book.root, "tiny", BUNDLED)
+    line = provenance_line({**made, "engine": needs.engine}, needs.weights)
+    assert line == "Weights digits · CPU · torch 2 · made on 2026-01-01"
+    assert provenance_line({**made, "engine": NO_ENGINE}).startswith("No model · ")
+    assert provenance_line({**made, "engine": BUNDLED}, ["digits"]).startswith("Bundled model · ")
 
 
 def test_engine_counts_only_where_it_can_be_loaded(book: Book, write: Write) -> None:

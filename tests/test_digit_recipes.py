@@ -10,9 +10,10 @@ from fundiff.digits import digits
 from fundiff.nn.classifiers import LeNet, ResidualClassifier
 from fundiff.nn.unet import ClassUNet, TimeUNet, UNet
 from fundiff.pretrained import load_weights, shipped, verify
-from fundiff.recipes import RECIPES, Recipe, digit_scores
+from fundiff.recipes import digit_scores
 from fundiff.recipes.digits import RECIPES as DIGIT_RECIPES
 from fundiff.recipes.digits import Preset
+from fundiff.recipes.registry import RECIPES, Recipe
 from fundiff.schedule import NoiseSchedule
 from fundiff.sheets import read_sheet
 from fundiff.training import Plan

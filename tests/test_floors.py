@@ -29,7 +29,7 @@ FLOORS = (
     ("recipes.common", "recipes.grids", "recipes.digit_scores"),
     ("recipes.text_to_image", "recipes.digits", "recipes.probe"),
     ("recipes.image_text",),
-    ("recipes.scores", "recipes.variants", "recipes.illusions"),
+    ("recipes.scores", "recipes.variants", "recipes.illusions", "recipes.registry"),
     ("commands",),
     ("__main__",),
 )

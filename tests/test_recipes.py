@@ -11,7 +11,8 @@ from fundiff.__main__ import main
 from fundiff.folded import new_unet
 from fundiff.image_text import ImageTextEncoder
 from fundiff.pretrained import Card, WeightsError, verify
-from fundiff.recipes import RECIPES, image_text, text_to_image
+from fundiff.recipes import image_text, text_to_image
+from fundiff.recipes.registry import RECIPES
 from fundiff.text_to_image import read_unet
 from fundiff.training import Plan
 

@@ -6,6 +6,7 @@ are found in the cache, and a line at its end says what made them.
 
 import re
 import shutil
+from collections.abc import Iterable
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ from sphinx.config import Config
 from sphinx.errors import SphinxError
 
 import inventories
+from digests import BUNDLED, NO_ENGINE
 from execute import read_chapter
 from hints import Formatter, skip_fields
 from layout import Book, BookError
@@ -38,9 +40,15 @@ class ChapterRefusedError(SphinxError):
     category = "Chapter refused"
 
 
-def provenance_line(provenance: dict[str, Any]) -> str:
-    """Say in plain words what made a chapter's figures."""
-    engines = {"none": "No model", "bundled": "Bundled model"}
+def provenance_line(provenance: dict[str, Any], weights: Iterable[str] = ()) -> str:
+    """Say in plain words what made a chapter's figures.
+
+    Args:
+        provenance: What the chapter's result says of it.
+        weights: The shipped weights that its code names.
+    """
+    loaded = f"Weights {', '.join(sorted(weights))}" if weights else "No model"
+    engines = {NO_ENGINE: loaded, BUNDLED: "Bundled model"}
     versions = dict(provenance["versions"])
     names = {"python": "Python", "numpy": "NumPy", "matplotlib": "Matplotlib"}
     software = ", ".join(f"{names.get(name, name)} {number}" for name, number in versions.items())
@@ -105,7 +113,7 @@ def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     for path in (book.export(docname), *chapter.needs.modules.values(), *chapter.needs.files):
         app.env.note_dependency(str(path))
     made = done.metadata.provenance
-    app.env.metadata[docname]["provenance"] = provenance_line(made)
+    app.env.metadata[docname]["provenance"] = provenance_line(made, chapter.needs.weights)
     app.env.metadata[docname]["attribution"] = attribution_line(made["engine"])
 
 

@@ -19,6 +19,8 @@ from layout import BookError
 KERNELSPEC = "kernelspec: {name: python3, display_name: Python 3}"
 BUNDLED = "bundled"
 NO_ENGINE = "none"
+MODEL = "text-to-image"
+"""The weights that an engine other than the bundled one replaces."""
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?^---$", re.M | re.S)
 _KERNELSPEC_LINE = re.compile(r"^kernelspec:[ \t]*\{(?P<inside>[^{}\n]*)\}[ \t]*$", re.M)
@@ -31,12 +33,15 @@ class Dependencies:
 
     Attributes:
         modules: The modules of the package that they import, directly or through one another.
-        files: The shipped pictures, and the cards of the shipped weights, that they use.
+        files: The shipped pictures that they name, and the cards of the shipped weights that
+            they or the modules name.
+        weights: The shipped weights that the cells themselves name.
         engine: The text-to-image model that they can load, or ``none``.
     """
 
     modules: dict[str, Path]
     files: frozenset[Path]
+    weights: frozenset[str]
     engine: str
 
     def digest(self, root: Path) -> str:
@@ -73,12 +78,16 @@ def dependencies(codes: Iterable[str], root: Path, package: str, engine: str) ->
     trees = [_cell_tree(code) for code in codes]
     names = {name for tree in trees for name in _imports(tree)}
     modules = _reachable(names, root, package)
-    files = set(_named_files(trees, root / package))
     if f"{package}.text_to_image" not in modules:
         engine = NO_ENGINE
+    sources = (path.read_text(encoding="utf-8") for path in modules.values())
+    named = set().union(*map(_module_texts, sources)) - {MODEL}
     if engine == BUNDLED:
-        files |= set((root / package / "weights").glob("text-to-image/card.json"))
-    return Dependencies(modules, frozenset(files), engine)
+        named.add(MODEL)
+    own = {text for tree in trees for text in _texts(tree)}
+    files = {*_pictures(own, root / package), *_cards(own | named, root / package)}
+    weights = frozenset(card.parent.name for card in _cards(own, root / package))
+    return Dependencies(modules, frozenset(files), weights, engine)
 
 
 def engine_label(value: str | None) -> str:
@@ -188,15 +197,26 @@ def _executed_nodes(node: ast.AST) -> Iterator[ast.AST]:
                 yield from _executed_nodes(child)
 
 
-def _named_files(trees: Iterable[ast.Module], package: Path) -> Iterator[Path]:
-    """Find the shipped files that string constants name."""
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-            continue
-        if _FILE_STEM.fullmatch(node.value):
-            yield from (package / "pictures").glob(f"{node.value}.*")
-            yield from (package / "pictures").glob(f"{node.value}-mask.*")
-            yield from (package / "weights").glob(f"{node.value}/card.json")
+@cache
+def _module_texts(source: str) -> frozenset[str]:
+    return frozenset(_texts(ast.parse(source)))
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    """Find the string constants that could name a file."""
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return (text for text in constants if isinstance(text, str) and _FILE_STEM.fullmatch(text))
+
+
+def _pictures(names: Iterable[str], package: Path) -> Iterator[Path]:
+    for name in names:
+        yield from (package / "pictures").glob(f"{name}.*")
+        yield from (package / "pictures").glob(f"{name}-mask.*")
+
+
+def _cards(names: Iterable[str], package: Path) -> Iterator[Path]:
+    cards = (package / "weights" / name / "card.json" for name in names)
+    return (card for card in cards if card.is_file())
 
 
 @cache

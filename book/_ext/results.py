@@ -21,7 +21,7 @@ from sphinx.domains.std import StandardDomain
 from sphinx.util.docutils import SphinxDirective
 
 from chapters import ChapterRefusedError, provenance_line
-from digests import BUNDLED
+from digests import BUNDLED, MODEL
 from execute import Chapter, read_chapter
 from layout import Book, BookError
 from slices import Script
@@ -29,8 +29,6 @@ from store import read_export
 
 SHOWN = 12
 """How many hexadecimal digits of a SHA-256 are shown."""
-MODEL = "text-to-image"
-"""The weights that an engine other than the bundled one replaces."""
 KINDS = {"animation": "Animation", "turning": "Turning pictures"}
 
 _DRAWN = re.compile(r'<div class="fd-(animation|turning)"')
@@ -274,10 +272,11 @@ class ProvenanceTable(SphinxDirective):
     def _chapter(self, book: Book, result: Result, weights: dict[str, Weights]) -> nodes.section:
         name, here = book.name(result.docname), self.env.docname
         title = link(f"/{result.docname}", "doc", result.title, refdoc=here)
-        seconds = f"{result.made['seconds']:.0f} seconds"
-        said = paragraph(nodes.literal("", name), f" · {provenance_line(result.made)} in {seconds}")
+        used = sorted({name for picture in result.pictures for name in picture.weights})
+        line, seconds = provenance_line(result.made, used), f"{result.made['seconds']:.0f} seconds"
+        said = paragraph(nodes.literal("", name), f" · {line} in {seconds}")
         content: list[nodes.Element] = [said]
-        if used := sorted({name for picture in result.pictures for name in picture.weights}):
+        if used:
             cards = [self._with_digest(weights[name]) for name in used]
             content.append(paragraph("Weights: ", *joined(cards, " · ")))
         for part in content:

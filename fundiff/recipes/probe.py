@@ -86,7 +86,7 @@ def probe(
     Then operations are counted over one interval of reports, and named over another.
 
     Args:
-        run: A recipe's :class:`fundiff.recipes.Run`.
+        run: A recipe's :class:`fundiff.recipes.registry.Run`.
         plan: The preset's plan.
         preset: The preset's name.
         data: The folder of the training set; None for the usual one.
