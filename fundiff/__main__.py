@@ -4,6 +4,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from accelerate import PartialState
@@ -11,7 +12,14 @@ from tqdm import tqdm
 
 from fundiff.characters import sheets
 from fundiff.checkpoints import RunError
-from fundiff.commands import add_illusions, add_painting_options, model_of, paint_order
+from fundiff.commands import (
+    add_illusions,
+    add_measuring_options,
+    add_painting_options,
+    measure,
+    model_of,
+    paint_order,
+)
 from fundiff.data import PictureError, load_mask, load_picture
 from fundiff.digits import LabelledError
 from fundiff.doctor import checkup
@@ -88,16 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     probing.set_defaults(run=_probe)
     scoring = commands.add_parser("score", help="measure the bundled model's pictures")
     scoring.add_argument("--count", type=int, default=500, help="how many pictures at each scale")
-    scoring.add_argument("--if-stale", action="store_true", help="only if the scores are old")
     scoring.add_argument("--data", type=Path, default=EMOJI, help="the training set")
-    scoring.add_argument("--runs", type=Path, default=Path("_build") / "runs")
-    scoring.add_argument("--out", type=Path, default=Path("_build") / "weights" / scores.NAME)
+    add_measuring_options(scoring, scores.NAME)
     scoring.set_defaults(run=_score)
     comparing = commands.add_parser("compare", help="try the bundled model's choices in short runs")
-    comparing.add_argument("--if-stale", action="store_true", help="only if the results are old")
     comparing.add_argument("--data", type=Path, default=EMOJI, help="the training set")
-    comparing.add_argument("--runs", type=Path, default=Path("_build") / "runs")
-    comparing.add_argument("--out", type=Path, default=Path("_build") / "weights" / variants.NAME)
+    add_measuring_options(comparing, variants.NAME)
     comparing.set_defaults(run=_compare)
     _add_painting(commands)
     options = parser.parse_args(arguments)
@@ -219,33 +223,12 @@ def _probe(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    if options.if_stale and not scores.is_stale(options.out):
-        print(f"{options.out} is up to date")
-        return
-    with tqdm(desc=scores.NAME, unit="picture", disable=None) as bar:
-
-        def say(done: int, of: int) -> None:
-            bar.total = of
-            bar.update(done - bar.n)
-
-        scores.run(
-            options.data, options.runs / scores.NAME, options.out, pictures=options.count, say=say
-        )
-    print(f"the scores are in {options.out}")
+    measuring = partial(scores.run, options.data, pictures=options.count)
+    measure(options, scores.NAME, scores.is_stale, measuring)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    if options.if_stale and not variants.is_stale(options.out):
-        print(f"{options.out} is up to date")
-        return
-    with tqdm(desc=variants.NAME, unit="picture", disable=None) as bar:
-
-        def say(done: int, of: int) -> None:
-            bar.total = of
-            bar.update(done - bar.n)
-
-        variants.run(options.data, options.runs / variants.NAME, options.out, say=say)
-    print(f"the results are in {options.out}")
+    measure(options, variants.NAME, variants.is_stale, partial(variants.run, options.data))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
-"""The commands that paint and score pictures with several readings, for :mod:`fundiff.__main__`."""
+"""The commands on pictures with several readings, and what commands have in common.
+
+For :mod:`fundiff.__main__`.
+"""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,9 +52,7 @@ def add_illusions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         add_painting_options(command)
     scoring = commands.add_parser("illusions", help="score the bundled model's illusions")
     scoring.add_argument("--seeds", type=int, default=24, help="how many pictures of each")
-    scoring.add_argument("--if-stale", action="store_true", help="only if the scores are old")
-    scoring.add_argument("--runs", type=Path, default=Path("_build") / "runs")
-    scoring.add_argument("--out", type=Path, default=Path("_build") / "weights" / illusions.NAME)
+    add_measuring_options(scoring, illusions.NAME)
     scoring.set_defaults(run=_score)
 
 
@@ -66,6 +69,46 @@ def add_painting_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", help="a folder or a name on the hub; $FUNDIFF_MODEL")
     command.add_argument("--compile", action="store_true", help="pays for many pictures")
     command.add_argument("--out", type=Path, required=True, help="the PNG file to write")
+
+
+def add_measuring_options(command: argparse.ArgumentParser, name: str) -> None:
+    """Add the options of every command that measures what the project ships.
+
+    Args:
+        command: The command.
+        name: The name of its results.
+    """
+    command.add_argument("--if-stale", action="store_true", help="only if the results are old")
+    command.add_argument("--runs", type=Path, default=Path("_build") / "runs")
+    command.add_argument("--out", type=Path, default=Path("_build") / "weights" / name)
+
+
+def measure(
+    options: argparse.Namespace,
+    name: str,
+    is_stale: Callable[[Path], bool],
+    run: Callable[..., object],
+) -> None:
+    """Measure unless the results are up to date, with a progress bar.
+
+    Args:
+        options: The options, see :func:`add_measuring_options`.
+        name: The name of the results.
+        is_stale: Tells whether the results in a folder are old.
+        run: Takes the folder of what a stopped run has made, that of the results, and ``say``,
+            which is told how many pictures there are, of how many.
+    """
+    if options.if_stale and not is_stale(options.out):
+        print(f"{options.out} is up to date")
+        return
+    with tqdm(desc=name, unit="picture", disable=None) as bar:
+
+        def say(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        run(options.runs / name, options.out, say=say)
+    print(f"the results are in {options.out}")
 
 
 def model_of(options: argparse.Namespace, where: PartialState) -> TextToImage:
@@ -156,15 +199,5 @@ def _frames(picture: Images, illusion: Illusion) -> list[Frame]:
 
 
 def _score(options: argparse.Namespace) -> None:
-    if options.if_stale and not illusions.is_stale(options.out):
-        print(f"{options.out} is up to date")
-        return
-    with tqdm(desc=illusions.NAME, unit="picture", disable=None) as bar:
-
-        def say(done: int, of: int) -> None:
-            bar.total = of
-            bar.update(done - bar.n)
-
-        runs = options.runs / illusions.NAME
-        illusions.run(runs, options.out, seeds=options.seeds, say=say)
-    print(f"the scores are in {options.out}")
+    measuring = partial(illusions.run, seeds=options.seeds)
+    measure(options, illusions.NAME, illusions.is_stale, measuring)
