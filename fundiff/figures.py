@@ -11,7 +11,7 @@ import html
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from fundiff.types import Images
 INK = "#7a7a7a"
 DASHES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1, 1, 1, 1, 1)))
 COLOURS = ("#2f7ec7", "#c8661b", "#2e8b57", "#d1495b", "#8e63c7")
+_ADVANCE = 0.6
+"""How wide the letters of a title are in the mean, at most, as a share of the font's size."""
 
 _STYLE = RcParams(
     {
@@ -135,9 +137,9 @@ def image_grid(
     zoom = max(1, min(384 // width, 1440 // (columns * width)))
     cell = (zoom * width, zoom * height)
     gap = max(4, cell[0] // 24)
-    font = max(15, min(34, cell[0] // 8))
+    font = _font(columns, cell, gap, row_titles or (), column_titles or ())
     lines = [line for title in row_titles or () for line in title.split("\n")]
-    left = int(0.6 * font * max(map(len, lines))) + font if lines else 0
+    left = int(_ADVANCE * font * max(map(len, lines))) + font if lines else 0
     top = 2 * font if column_titles else 0
     size = (
         left + columns * (cell[0] + gap) - gap,
@@ -155,6 +157,22 @@ def image_grid(
         middle = top + i * (cell[1] + gap) + cell[1] / 2
         _write(figure, title, (left - font * 0.7, middle), font, align="right")
     return figure
+
+
+def _font(
+    columns: int,
+    cell: tuple[int, int],
+    gap: int,
+    row_titles: Sequence[str],
+    column_titles: Sequence[str],
+) -> int:
+    """Choose a size in pixels that reads alike in a page, to whose width wide figures shrink."""
+    fits = [34, columns * (cell[0] + gap) // 48]
+    if column_titles:
+        fits.append(int((cell[0] + gap) / (_ADVANCE * max(map(len, column_titles)))))
+    if row_titles:
+        fits.append(cell[1] // (1 + max(title.count("\n") + 1 for title in row_titles)))
+    return max(15, min(fits))
 
 
 def _place(
@@ -305,7 +323,7 @@ class Animation:
         alt: What the frames show, in words.
     """
 
-    frames: UInt8[Tensor, "frame height width channel"]
+    frames: UInt8[Tensor, "frame height width channel"] = field(repr=False)
     labels: tuple[str, ...]
     alt: str
 

@@ -10,7 +10,7 @@ import html
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -127,7 +127,7 @@ class Turning:
         alts: For each picture, what it shows upright and what it shows turned.
     """
 
-    images: Images
+    images: Images = field(repr=False)
     style: str
     alts: tuple[tuple[str, str], ...]
 

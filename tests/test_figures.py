@@ -1,5 +1,6 @@
 import base64
 import io
+import itertools
 import re
 from collections.abc import Callable
 
@@ -84,6 +85,40 @@ def test_titles_stand_above_and_beside_on_nothing(images: Callable[..., Images])
         assert (margin[..., 3] == 0).any()
         assert (margin[..., 3] > 200).any()
     assert {text.get_text() for text in figure.texts} == {"one", "two", "a", "b", "c"}
+
+
+@pytest.mark.parametrize(("columns", "size"), [(3, 64), (7, 28), (10, 28), (24, 64)])
+def test_titles_can_be_read_at_the_width_of_a_page_and_keep_to_their_place(
+    images: Callable[..., Images], columns: int, size: int
+) -> None:
+    rows, shown_at = 4, 690
+    figure = image_grid(
+        [images(columns, 1, size, size)] * rows,
+        row_titles=["denoised", "hat,\nflipped"] * 2,
+        column_titles=["σ"] * columns,
+    )
+    figure.draw_without_rendering()
+    extents = {text: text.get_window_extent() for text in figure.texts}
+    width, height = figure.get_size_inches() * figure.dpi
+    cells = [axes.get_window_extent() for axes in figure.axes]
+    for text, extent in extents.items():
+        assert extent.x0 >= 0
+        assert extent.y0 >= 0
+        assert extent.y1 <= height
+        assert not any(extent.overlaps(cell) for cell in cells)
+        assert not any(extent.overlaps(other) for it, other in extents.items() if it is not text)
+        size_in_page = text.get_fontsize() / 0.72 * min(1.0, shown_at / width)
+        assert size_in_page >= (11 if columns <= 10 else 8)
+
+
+def test_long_titles_of_columns_do_not_run_into_one_another(
+    images: Callable[..., Images],
+) -> None:
+    figure = image_row(images(8, 1, 28, 28), [f"epoch number {n}" for n in range(8)])
+    figure.draw_without_rendering()
+    extents = sorted((text.get_window_extent().extents for text in figure.texts), key=tuple)
+    for (_, _, end, _), (start, *_) in itertools.pairwise(extents):
+        assert end < start
 
 
 def test_range_is_said_and_kept() -> None:

@@ -142,14 +142,17 @@ def table(title: str, rows: list[Row]) -> str:
         "",
         "| | Seconds | Ratio | From … to |",
         "|---|---|---|---|",
-        *(
-            f"| {r.name} | {r.seconds:.2f} | × {r.ratio:.2f} | {r.least:.2f} … {r.most:.2f} |"
-            for r in rows
-        ),
+        *(f"| {row.name} | {row.seconds:.2f} | {_numbers(row)} |" for row in rows),
         ":::",
         "",
     ]
     return "\n".join(lines)
+
+
+def _numbers(row: Row) -> str:
+    """Write a row's ratios so that no narrow page breaks them."""
+    ratio, range_ = f"× {row.ratio:.2f}", f"{row.least:.2f} … {row.most:.2f}"
+    return " | ".join(cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in (ratio, range_))
 
 
 def conditions(runs: int) -> str:
