@@ -107,7 +107,7 @@ def test_titles_can_be_read_at_the_width_of_a_page_and_keep_to_their_place(
         assert extent.y1 <= height
         assert not any(extent.overlaps(cell) for cell in cells)
         assert not any(extent.overlaps(other) for it, other in extents.items() if it is not text)
-        size_in_page = text.get_fontsize() / 0.72 * min(1.0, shown_at / width)
+        size_in_page = float(text.get_fontsize()) / 0.72 * min(1.0, shown_at / width)
         assert size_in_page >= (11 if columns <= 10 else 8)
 
 
