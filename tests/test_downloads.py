@@ -295,8 +295,8 @@ def test_chapters_import_only_what_comes_with_the_package(known: dict[str, Targe
 def outputs(cell: NotebookNode) -> list[list[str]]:
     """The kinds of each output of a cell; what a slow cell prints comes in any number of parts."""
     kinds: list[list[str]] = []
-    for streamed, some in itertools.groupby(cell.outputs, lambda o: o.output_type == "stream"):
-        kinds += [["text"]] if streamed else [sorted(output.data) for output in some]
+    for stream, some in itertools.groupby(cell.outputs, lambda output: output.get("name")):
+        kinds += [[stream]] if stream else [sorted(output.data) for output in some]
     return kinds
 
 

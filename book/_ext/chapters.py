@@ -6,7 +6,7 @@ are found in the cache, and a line at its end says what made them.
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +40,7 @@ class ChapterRefusedError(SphinxError):
     category = "Chapter refused"
 
 
-def provenance_line(provenance: dict[str, Any], weights: Iterable[str] = ()) -> str:
+def provenance_line(provenance: dict[str, Any], weights: Collection[str] = ()) -> str:
     """Say in plain words what made a chapter's figures.
 
     Args:

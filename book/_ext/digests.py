@@ -163,8 +163,13 @@ def _module_file(root: Path, name: str) -> Path | None:
 
 
 @cache
+def _tree(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+@cache
 def _module_imports(source: str, base: str) -> frozenset[str]:
-    return frozenset(_imports(ast.parse(source), base))
+    return frozenset(_imports(_tree(source), base))
 
 
 def _imports(tree: ast.Module, base: str = "") -> Iterator[str]:
@@ -199,7 +204,7 @@ def _executed_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 @cache
 def _module_texts(source: str) -> frozenset[str]:
-    return frozenset(_texts(ast.parse(source)))
+    return frozenset(_texts(_tree(source)))
 
 
 def _texts(tree: ast.Module) -> Iterator[str]:
@@ -221,7 +226,7 @@ def _cards(names: Iterable[str], package: Path) -> Iterator[Path]:
 
 @cache
 def _fingerprint(source: str) -> str:
-    return _canonical(ast.parse(source))
+    return _canonical(_tree(source))
 
 
 def _canonical(node: object) -> str:
