@@ -27,9 +27,10 @@ from fundiff.embeddings import EmbeddingsError
 from fundiff.emoji.rasters import SpriteError
 from fundiff.emoji.sources import SourceError
 from fundiff.emoji.sprites import build
+from fundiff.files import OccupiedError
 from fundiff.machine import MemoryShortageError
 from fundiff.orders import Order, OrderError
-from fundiff.pretrained import WeightsError
+from fundiff.pretrained import WeightsError, require_replaceable
 from fundiff.recipes import scores, variants
 from fundiff.recipes.common import EMOJI
 from fundiff.recipes.probe import SECONDS, probe
@@ -46,6 +47,7 @@ _ERRORS = (
     LabelledError,
     MemoryShortageError,
     ModelError,
+    OccupiedError,
     OrderError,
     PictureError,
     RunError,
@@ -189,6 +191,7 @@ def _train(options: argparse.Namespace) -> None:
     if options.if_stale and not recipe.is_stale(out, options.preset):
         print(f"{out} is up to date")
         return
+    require_replaceable(out)
     steps = recipe.plan(options.preset).steps
     with tqdm(total=steps, desc=name, unit="step", disable=None) as bar:
 

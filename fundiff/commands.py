@@ -16,10 +16,11 @@ from fundiff.choosing import judge, keep, painted
 from fundiff.image_text import ImageTextEncoder
 from fundiff.orders import Order, OrderError, picture_path
 from fundiff.painting import paint
+from fundiff.pretrained import require_replaceable
 from fundiff.readings import VIEWS, Anagram, Hybrid, Illusion, hybrids
 from fundiff.recipes import illusions
 from fundiff.text_to_image import BUNDLED, TextToImage, load
-from fundiff.turning import Frame, fade, save_gif, turn
+from fundiff.turning import Frame, fade, require_gif_free, save_gif, turn
 from fundiff.types import Images
 from fundiff.views import Identity
 
@@ -101,6 +102,7 @@ def measure(
     if options.if_stale and not is_stale(options.out):
         print(f"{options.out} is up to date")
         return
+    require_replaceable(options.out)
     with tqdm(desc=name, unit="picture", disable=None) as bar:
 
         def say(done: int, of: int) -> None:
@@ -155,6 +157,8 @@ def _hybrid(options: argparse.Namespace) -> Hybrid:
 
 def _paint(options: argparse.Namespace) -> None:
     where = PartialState()
+    if options.gif:
+        require_gif_free(options.out.with_suffix(".gif"))
     model = model_of(options, where)
     try:
         illusion: Illusion = options.illusion(options)

@@ -11,7 +11,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from fundiff.files import write
+from fundiff.files import require_free, write
 from fundiff.text_encoder import TOKENS, Embeddings
 
 CACHE = "FUNDIFF_CACHE"
@@ -30,11 +30,13 @@ def write_embeddings(prompts: Sequence[str], embeddings: Embeddings, path: Path)
     Args:
         prompts: The prompts.
         embeddings: A row for each.
-        path: The file; one that is there is replaced.
+        path: The file; one of embeddings that is there is replaced.
 
     Raises:
+        OccupiedError: Something else is there.
         OSError: The file can't be written.
     """
+    require_free(path, _has_prompts, kind="a file of embeddings")
     rows = {str(i): row.half().cpu() for i, row in enumerate(embeddings)}
     write(path, safetensors.torch.save(rows, metadata={"prompts": json.dumps(list(prompts))}))
 
@@ -65,6 +67,14 @@ def read_embeddings(path: Path, width: int) -> dict[str, Embeddings]:
                 f"{[TOKENS, width]}: they are of another encoder"
             )
     return {word: row.float() for word, row in rows.items()}
+
+
+def _has_prompts(path: Path) -> bool:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return "prompts" in (file.metadata() or {})
+    except (OSError, safetensors.SafetensorError):
+        return False
 
 
 class CachedEncoder:

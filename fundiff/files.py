@@ -1,7 +1,8 @@
-"""Files that are written whole or not at all, and their digests."""
+"""Files that are written whole or not at all, never over what isn't ours, and their digests."""
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -34,6 +35,32 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
             partial.unlink(missing_ok=True)
             raise
     sync_folder(target.parent)
+
+
+class OccupiedError(FileExistsError):
+    """Something that isn't ours lies where a result should go; the message names it."""
+
+
+def require_free(path: Path, is_ours: Callable[[Path], bool], *, kind: str) -> None:
+    """Refuse a place where something lies that is neither empty nor ours, before it is replaced.
+
+    Args:
+        path: Where a file or a folder is to be written.
+        is_ours: Tells by its content whether what lies there was written by the same command.
+        kind: What that command writes, in words, for the message.
+
+    Raises:
+        OccupiedError: Something else lies there.
+    """
+    if path.is_dir():
+        is_empty = not any(path.iterdir())
+    else:
+        is_empty = not path.exists() or (path.is_file() and not path.stat().st_size)
+    if not is_empty and not is_ours(path):
+        raise OccupiedError(
+            f"{path} is there already, and isn't {kind}: it is left alone; move it away, or choose "
+            "another place"
+        )
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fundiff.files import sha256, sync_folder, write
+from fundiff.files import OccupiedError, require_free, sha256, sync_folder, write
 
 CARD = "card.json"
 PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
@@ -74,7 +74,7 @@ def save(folder: Path, contents: Mapping[str, bytes], card: Card) -> Card:
     """Write a folder of weights and its card, in place of one that is there.
 
     Args:
-        folder: The folder; it is replaced as a whole, by renames.
+        folder: The folder; it is replaced as a whole, by renames. A link to a folder stays one.
         contents: Its files by name; a name may have folders in it.
         card: The card; its ``files`` are filled in here.
 
@@ -83,10 +83,13 @@ def save(folder: Path, contents: Mapping[str, bytes], card: Card) -> Card:
 
     Raises:
         WeightsError: A name is a pickle's or leads out of the folder.
+        OccupiedError: As :func:`require_replaceable`.
         OSError: Something can't be written; the old folder is left.
     """
     for name in contents:
         _require_safe(folder, name)
+    require_replaceable(folder)
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
@@ -110,6 +113,31 @@ def save(folder: Path, contents: Mapping[str, bytes], card: Card) -> Card:
     return written
 
 
+def require_replaceable(folder: Path) -> None:
+    """Refuse to replace a folder with anything in it that no card of this library speaks of.
+
+    Args:
+        folder: Where :func:`save` is to write.
+
+    Raises:
+        OccupiedError: It isn't a folder, or has something in it, and no card; or it has a card and
+            something besides that the card doesn't know.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OccupiedError(f"{folder} is there already, and isn't a folder: choose another place")
+    require_free(folder, lambda path: (path / CARD).is_file(), kind=f"a folder with a {CARD}")
+    if (folder / CARD).is_file():
+        try:  # the fields of an older card may differ
+            known = {CARD, *json.loads((folder / CARD).read_bytes())["files"]}
+        except (KeyError, TypeError, ValueError):
+            known = set[str]()
+        if strange := sorted(_found(folder).keys() - known):
+            raise OccupiedError(
+                f"{folder / strange[0]} isn't known to a {CARD} of this library: it is left alone; "
+                "move it away, or choose another place"
+            )
+
+
 def verify(folder: Path) -> Card:
     """Read a folder's card and check that the folder is what it says.
 
@@ -123,21 +151,7 @@ def verify(folder: Path) -> Card:
         WeightsError: There is no card, or one that can't be read; a file is missing, differs, is a
             pickle, or isn't known to the card.
     """
-    try:
-        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        names = {field.name for field in fields(Card)}
-        if values.keys() != names:
-            raise ValueError(f"its fields differ in {', '.join(sorted(values.keys() ^ names))}")
-        card = Card(**values)
-    except (OSError, ValueError, AttributeError) as error:
-        raise WeightsError(
-            f"{folder} should be a folder of weights with a {CARD}: {error}"
-        ) from error
-    found = {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.is_symlink() or not path.is_dir()
-    }
+    card, found = _read_card(folder), _found(folder)
     found.pop(CARD)
     for name, path in sorted(found.items()):
         _require_safe(folder, name)
@@ -222,6 +236,28 @@ def load_weights(network: nn.Module, folder: Path, name: str = "model.safetensor
         )
     network.load_state_dict(found)
     return card
+
+
+def _read_card(folder: Path) -> Card:
+    try:
+        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        names = {field.name for field in fields(Card)}
+        if values.keys() != names:
+            raise ValueError(f"its fields differ in {', '.join(sorted(values.keys() ^ names))}")
+        return Card(**values)
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{folder} should be a folder of weights with a {CARD}: {error}"
+        ) from error
+
+
+def _found(folder: Path) -> dict[str, Path]:
+    """List what is in a folder, links among it, by name."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
 
 
 def _require_safe(folder: Path, name: str) -> None:

@@ -237,11 +237,12 @@ def save_embeddings(model: TextToImage, prompts: Sequence[str], path: Path) -> N
     Args:
         model: The model whose prompts they are; any model with the same encoder can read them.
         prompts: The prompts.
-        path: The file to write; one that is there is replaced.
+        path: The file to write; one of embeddings that is there is replaced.
 
     Raises:
         ModelError: As :meth:`TextToImage.encode`.
         EncoderError: As :meth:`TextToImage.encode`.
+        OccupiedError: Something else is there.
         OSError: The file can't be written.
     """
     words = list(dict.fromkeys(["", *(prompt.lower().strip() for prompt in prompts)]))

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from fundiff.data import to_uint8
-from fundiff.files import write
+from fundiff.files import require_free, write
 from fundiff.readings import Reading
 from fundiff.types import Images, View
 from fundiff.views import (
@@ -31,6 +31,9 @@ from fundiff.views import (
     Rotation,
     VerticalFlip,
 )
+
+_MARK = b"fundiff"
+"""The comment of each GIF, by which it is known for ours."""
 
 Places = Float[Tensor, "2 pixel"]
 Frame = Float[Tensor, "batch channel _ _"]
@@ -97,15 +100,17 @@ def save_gif(frames: Sequence[Images], path: Path, *, seconds: float = 2.0) -> N
 
     Args:
         frames: The frames, one picture each.
-        path: The file.
+        path: The file; a GIF of this function that is there is replaced.
         seconds: How long one way takes; each wait takes as long.
 
     Raises:
         ValueError: There is no frame, or a frame has several pictures.
+        OccupiedError: Something else is there.
         OSError: The file can't be written.
     """
     if not frames or any(len(frame) != 1 for frame in frames):
         raise ValueError("expected at least one frame, each of one picture")
+    require_gif_free(path)
     there = [Image.fromarray(to_uint8(frame)[0].cpu().numpy()) for frame in frames]
     both = there + there[-2:0:-1]
     step = round(1000 * seconds / len(there))
@@ -113,8 +118,29 @@ def save_gif(frames: Sequence[Images], path: Path, *, seconds: float = 2.0) -> N
     times[0] = times[len(there) - 1] = round(1000 * seconds)
     first, *others = both
     file = io.BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0)
+    options = {"duration": times, "loop": 0, "comment": _MARK}
+    first.save(file, "GIF", save_all=True, append_images=others, **options)
     write(path, file.getvalue())
+
+
+def require_gif_free(path: Path) -> None:
+    """Refuse a place for :func:`save_gif` where something lies that it didn't write.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OccupiedError: Something else is there.
+    """
+    require_free(path, _is_our_gif, kind="a GIF of this library")
+
+
+def _is_our_gif(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=["GIF"]) as image:
+            return image.info.get("comment") == _MARK
+    except (OSError, UnidentifiedImageError):
+        return False
 
 
 @dataclass(frozen=True)

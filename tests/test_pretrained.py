@@ -7,8 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from fundiff.files import sha256
-from fundiff.pretrained import Card, WeightsError, load_weights, save, shipped, verify, weights
+from fundiff.files import OccupiedError, sha256
+from fundiff.pretrained import (
+    Card,
+    WeightsError,
+    load_weights,
+    require_replaceable,
+    save,
+    shipped,
+    verify,
+    weights,
+)
 
 BLANK = Card(
     recipe="small",
@@ -78,6 +87,40 @@ def test_saving_that_fails_leaves_the_folder(folder: Path, monkeypatch: pytest.M
         save(folder, {"new.safetensors": b"new"}, BLANK)
     assert verify(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("lay", "message"),
+    [
+        (lambda f: f.write_text("mine"), "isn't a folder"),
+        (lambda f: (f / "thesis").mkdir(parents=True), r"isn't a folder with a card\.json"),
+        (lambda f: [f.mkdir(), (f / "a.tex").write_text("mine")], r"isn't a folder with a card"),
+        (lambda f: [f.mkdir(), (f / "card.json").write_text("{}")], r"card\.json isn't known"),
+        (lambda f: [save(f, {}, BLANK), (f / "a.tex").write_text("mine")], r"a\.tex isn't known"),
+        (lambda f: [save(f, {}, BLANK), (f / "a").symlink_to("b")], "a isn't known"),
+    ],
+)
+def test_what_is_not_ours_is_never_replaced(
+    lay: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    lay(folder)
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    for call in (require_replaceable, lambda f: save(f, {"new.safetensors": b"new"}, BLANK)):
+        with pytest.raises(OccupiedError, match=message):
+            call(folder)
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+def test_an_empty_folder_a_link_and_an_older_card_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    save(tmp_path / "link", {"a.safetensors": b"a"}, BLANK)
+    assert (tmp_path / "link").is_symlink()
+    assert verify(tmp_path / "empty").files.keys() == {"a.safetensors"}
+    edit_card(tmp_path / "empty", lambda card: card.pop("losses"))
+    save(tmp_path / "empty", {}, BLANK)
+    assert verify(tmp_path / "link").files == {}
 
 
 def edit_card(folder: Path, change: Callable[[dict[str, object]], object]) -> None:

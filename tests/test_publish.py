@@ -170,6 +170,15 @@ def test_who_published_in_between_is_not_overwritten(
 
 
 @pytest.mark.usefixtures("change")
+def test_a_branch_of_something_else_is_left_alone(root: Path, remote: Path) -> None:
+    git(root, "push", "-q", str(remote), "HEAD:refs/heads/docs")
+    before = git(remote, "rev-parse", "docs")
+    with pytest.raises(BookError, match=r"docs of .* shows something else.*left alone"):
+        publish(root, str(remote), branch="docs")
+    assert git(remote, "rev-parse", "docs") == before
+
+
+@pytest.mark.usefixtures("change")
 def test_a_remote_that_is_not_there_is_an_error(root: Path, tmp_path: Path) -> None:
     with pytest.raises(BookError, match="git ls-remote"):
         publish(root, str(tmp_path / "none.git"))

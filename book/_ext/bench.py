@@ -13,7 +13,7 @@ import torch
 from diffusers import IFPipeline
 
 import bench_digits
-from fundiff.files import write
+from fundiff.files import require_free, write
 from fundiff.guidance import guided
 from fundiff.image_text import ImageTextEncoder
 from fundiff.machine import this_machine
@@ -149,6 +149,10 @@ def table(title: str, rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def _is_table(path: Path) -> bool:
+    return path.is_file() and path.read_bytes().startswith(b":::{table}")
+
+
 def _numbers(row: Row) -> str:
     """Write a row's ratios so that no narrow page breaks them."""
     ratio, range_ = f"× {row.ratio:.2f}", f"{row.least:.2f} … {row.most:.2f}"
@@ -188,6 +192,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="how many rounds")
     parser.add_argument("--out", type=Path, help="a file for the book to write")
     options = parser.parse_args()
+    if options.out:
+        require_free(options.out, _is_table, kind="a file of such tables")
     tables = []
     for title, contenders in TABLES.items():
         rows = compare(contenders(), options.runs)

@@ -18,7 +18,7 @@ from build import render
 from layout import Book, BookError
 from leaks import leaks, secrets
 
-BRANCH = "gh-pages"
+BRANCH, MESSAGE = "gh-pages", "Publish the book as of"
 
 _GITHUB = re.compile(r"github\.com[:/](?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?$")
 
@@ -101,10 +101,16 @@ def commit(root: Path, site: Path, remote: str, branch: str) -> str | None:
         if git(root, "ls-remote", remote, f"refs/heads/{branch}"):
             git(root, "fetch", "--quiet", "--no-tags", remote, f"refs/heads/{branch}")
             published = git(root, "rev-parse", "FETCH_HEAD")
+            said = git(root, "log", "-1", "--format=%s", published)
+            if not said.startswith(MESSAGE):
+                raise BookError(
+                    f"{branch} of {remote} shows something else, last {said!r}: it is left alone; "
+                    "name another --branch, or remove that one"
+                )
             git(root, "push", "--quiet", str(stage), f"{published}:refs/heads/{branch}")
             before = git(stage, "rev-parse", f"{branch}^{{tree}}")
         ghp_import = Path(sys.executable).with_name("ghp-import")
-        options = ["--no-jekyll", "--branch", branch, "--message", f"Publish the book as of {head}"]
+        options = ["--no-jekyll", "--branch", branch, "--message", f"{MESSAGE} {head}"]
         committer = {"GIT_COMMITTER_NAME": author, "GIT_COMMITTER_EMAIL": email}
         run(stage, [ghp_import, *options, site], committer)
         if git(stage, "rev-parse", f"{branch}^{{tree}}") == before:

@@ -4,15 +4,16 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from fundiff.characters import lettering, numerals, outlines, stencils
-from fundiff.digits import COLUMNS, SIDE, Labelled, Split
+from fundiff.digits import COLUMNS, SHIPPED, SIDE, Labelled, Split
 from fundiff.emoji.packages import fetch
-from fundiff.files import write
+from fundiff.files import require_free, write
 
 COUNTS = {"glyphs": (8000, 2000), "shapes": (800, 200)}
 """How many pictures of what is drawn there are to train on, and how many held out."""
@@ -31,8 +32,11 @@ def build(out: Path, packages: Path) -> tuple[Path, ...]:
     Raises:
         SourceError: A package can't be had, or is refused.
         SpriteError: An emoji can't be drawn, or resvg-py isn't installed.
+        OccupiedError: A file of such a name is there, and isn't a sheet.
         OSError: A file can't be written.
     """
+    for name in SHIPPED:
+        require_free(out / f"{name}.png", _is_sheet, kind="a sheet of labelled pictures")
     out.mkdir(parents=True, exist_ok=True)
     tarballs = fetch(packages, [numerals.SOURCE, stencils.NAMES, stencils.ICONS])
     names, icons = (tarballs[source.name] for source in (stencils.NAMES, stencils.ICONS))
@@ -68,6 +72,14 @@ def sheet(train: Labelled, test: Labelled) -> bytes:
         texts.add_text(split, "".join(str(label) for label in part.labels.tolist()), zip=True)
     Image.fromarray(laid.numpy()).save(png, format="PNG", optimize=True, pnginfo=texts)
     return png.getvalue()
+
+
+def _is_sheet(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return all(f"{image.info.get(split)}".isdecimal() for split in get_args(Split))
+    except (OSError, UnidentifiedImageError):
+        return False
 
 
 def _drawn(name: str, draw: Callable[[Split, int], Labelled]) -> tuple[Labelled, Labelled]:

@@ -21,6 +21,7 @@ from fundiff.emoji.packages import fetch, read_json
 from fundiff.emoji.rasters import SpriteError as SpriteError
 from fundiff.emoji.rasters import drawn
 from fundiff.emoji.sources import SOURCES, UNSEEN, Kind, Source
+from fundiff.files import require_free
 
 HELD_OUT = 0.05
 """The share of the combinations of a concept and a set that are never trained on."""
@@ -29,7 +30,7 @@ _KEPT = "1f474 1f468 1f469 1f9d4 1f525 1f3d5 1f415 1f436 1f480 1f680 270f 1f3d4 
 KEPT = frozenset(_KEPT.split())
 """The concepts of the write-up's prompts, never held out in every set at once."""
 
-_FILES = ("sprites.safetensors", "sprites.json")
+_FILES, _DIGESTS = ("sprites.safetensors", "sprites.json"), "sprites.sha256"
 
 
 class Part(Enum):
@@ -86,8 +87,8 @@ def build(
     """Draw every sprite and write them all, whole or not at all; the same bytes every time.
 
     Written are ``sprites.safetensors``, ``sprites.json`` (what each sprite is, coverage of each
-    set, licences and digests) and, last, ``sprites.sha256`` with the digests of both. Files that
-    are there are replaced.
+    set, licences and digests) and, last, ``sprites.sha256`` with the digests of both. Files of
+    sprites that are there are replaced.
 
     Args:
         folder: Where the files go; it is made where it is missing.
@@ -102,7 +103,10 @@ def build(
     Raises:
         SourceError: A package can't be had or read.
         SpriteError: A drawing can't be drawn, or resvg-py isn't installed.
+        OccupiedError: The folder has a file of such a name that is something else.
     """
+    for name in (*_FILES, _DIGESTS):
+        require_free(Path(folder) / name, _has_sprites, kind="a file of sprites")
     chosen = tuple(sources)
     (names,) = (source for source in chosen if source.kind is Kind.NAMES)
     hands = (unseen,) if evaluation else tuple(s for s in chosen if s.kind is not Kind.NAMES)
@@ -152,7 +156,7 @@ def load_sprites(folder: str | os.PathLike[str]) -> Sprites:
     """
     contents = []
     try:
-        lines = (Path(folder) / "sprites.sha256").read_text(encoding="ascii").splitlines()
+        lines = (Path(folder) / _DIGESTS).read_text(encoding="ascii").splitlines()
         for line, name in zip(lines, _FILES, strict=True):
             contents.append((Path(folder) / name).read_bytes())
             found = hashlib.sha256(contents[-1]).hexdigest()
@@ -193,11 +197,21 @@ def _parts(rows: list[list[str]], unseen: frozenset[str]) -> list[Part]:
     return parts
 
 
+def _has_sprites(path: Path) -> bool:
+    """Tell whether one of the files is such a one, whole or damaged."""
+    content = path.read_bytes()
+    if path.name == _FILES[0]:
+        return b'"sprites":{"dtype":"U8"' in content[:200]
+    if path.name == _FILES[1]:
+        return content.startswith(b'{\n "concepts": [')
+    return _FILES[0].encode() in content
+
+
 def _write(folder: Path, *contents: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
     lines = "".join(f"{d}  {name}\n" for d, name in zip(digests, _FILES, strict=True))
-    files = (*zip(_FILES, contents, strict=True), ("sprites.sha256", lines.encode()))
+    files = (*zip(_FILES, contents, strict=True), (_DIGESTS, lines.encode()))
     partials = [folder / f".{name}.{os.getpid()}.partial" for name, _ in files]
     try:
         for partial, (_, content) in zip(partials, files, strict=True):
