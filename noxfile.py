@@ -24,7 +24,7 @@ RECIPES = (
     "mnist-flow",
     "glyph-class",
 )
-MEASURED = {"score": "scores", "compare": "variants", "illusions": "illusions"}
+MEASURED = {"score": "scores", "compare": "ablations", "illusions": "illusions"}
 # Without bytecode, a build takes twice as long.
 ENV = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -72,7 +72,7 @@ def book(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Look at the built book in a real browser: needs `chromium`."""
     install(session, "test", "browser")
-    session.run("pytest", "tests/test_browser.py", "-m", "browser", *session.posargs, env=ENV)
+    session.run("pytest", "tests/book/test_browser.py", "-m", "browser", *session.posargs, env=ENV)
 
 
 @nox.session

@@ -1,7 +1,7 @@
 r"""Linear filters, and splits of an image into parts that sum to it.
 
 A split is a tuple of linear maps :math:`P_i` with :math:`\sum_i P_i x = x` for every image. It is
-what :func:`fundiff.guidance.factorized` takes, with a denoiser for each part.
+what :func:`fundiff.illusions.factorized` takes, with a denoiser for each part.
 
 Source of the splits: Geng et al. 2024, *Factorized diffusion*, section 3.2.
 """
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from fundiff.types import Images, Part
 
@@ -48,6 +47,8 @@ class GaussianBlur:
 
     def __call__(self, x: Images) -> Images:
         """Blur images of any number of channels."""
+        from torchvision.transforms.v2.functional import gaussian_blur
+
         _require_room(x, self.kernel_size)
         blurred: Images = gaussian_blur(x, [self.kernel_size] * 2, [self.sigma] * 2)
         return blurred

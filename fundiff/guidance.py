@@ -1,10 +1,10 @@
-r"""Denoisers made of denoisers: guidance, anagrams, hybrids and what else mixes estimates.
+r"""Denoisers made of denoisers, and the one call that asks them all.
 
-A sampler sees a denoiser and nothing else, so everything that combines several prompts, views or
-filters happens here. A :class:`Combination` names its parts and the picture that each has to see,
-and mixes their answers; :func:`evaluate` walks the nest, gathers every picture that one network
-has to see into one batch, and calls it once. Guidance around a three-view anagram for five seeds
-is one call of the network, not twenty.
+A sampler sees a denoiser and nothing else, so whatever combines several estimates is one: guidance
+and thresholding here, anagrams and hybrids in :mod:`fundiff.illusions`. A :class:`Combination`
+names its parts and the picture that each has to see, and mixes their answers; :func:`evaluate`
+walks the nest, gathers every picture that one network has to see into one batch, and calls it once.
+Guidance around a three-view anagram for five seeds is one call of the network, not twenty.
 
 Any callable with the signature of a denoiser can be a part; it is called once for itself.
 """
@@ -19,10 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fundiff.filters import low_and_high
 from fundiff.process import predict_eps, predict_x0
 from fundiff.schedule import NoiseSchedule
-from fundiff.types import Denoiser, Images, Network, Part, Prediction, Times, View
+from fundiff.types import Denoiser, Images, Network, Prediction, Times
 
 Question = tuple[Denoiser, Float[Tensor, "batch channel _ _"]]
 """A denoiser and the picture that it has to see, which a view may have turned."""
@@ -191,7 +190,7 @@ class _Guided(Combination):
     def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
         cond, uncond = answers
         eps = uncond.eps + self.scale * (cond.eps - uncond.eps)
-        return Prediction(eps, _kept(answers, cond.variance))
+        return Prediction(eps, kept_variance(answers, cond.variance))
 
 
 def guided(cond: Denoiser, uncond: Denoiser, *, scale: float) -> Denoiser:
@@ -217,114 +216,6 @@ def guided(cond: Denoiser, uncond: Denoiser, *, scale: float) -> Denoiser:
     if not math.isfinite(scale):
         raise ValueError(f"the guidance scale must be a finite number, got {scale}")
     return _Guided(cond, uncond, scale)
-
-
-@dataclass(frozen=True)
-class _Anagram(Combination):
-    pairs: tuple[tuple[Denoiser, View], ...]
-    weights: tuple[float, ...]
-
-    def parts(self, x_t: Images) -> Sequence[Question]:
-        return [(denoiser, view.apply(x_t)) for denoiser, view in self.pairs]
-
-    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
-        upright = [
-            view.invert(answer.eps) for (_, view), answer in zip(self.pairs, answers, strict=True)
-        ]
-        variances = [answer.variance for answer in answers if answer.variance is not None]
-        known = len(variances) == len(answers)
-        return Prediction(
-            _weighted(self.weights, upright),
-            _weighted(self.weights, variances) if known else None,
-        )
-
-
-def anagram(*pairs: tuple[Denoiser, View], weights: Sequence[float] | None = None) -> Denoiser:
-    r"""Denoise so that each view of the image shows what its own denoiser wants.
-
-    .. math:: \epsilon = \sum_i w_i\, V_i^{-1}\, \epsilon_i(V_i x_t), \qquad \sum_i w_i = 1
-
-    Args:
-        pairs: Denoisers, each with the view :math:`V_i` under which it sees the image. A view
-            has to be orthogonal, or what the denoiser sees isn't white noise.
-        weights: One weight a pair, summing to 1; equal by default.
-
-    Returns:
-        The combined denoiser; the raw variances are averaged as they are, with the same weights
-        and without undoing the views. This is :eq:`eq-anagram` in the book.
-
-    Raises:
-        ValueError: There is no pair, or the weights don't fit.
-
-    Source:
-        Geng et al. 2024, *Visual anagrams*, eqs. 3 and 4.
-    """
-    if not pairs:
-        raise ValueError("an anagram needs at least one (denoiser, view) pair, got none")
-    shares = tuple(weights) if weights is not None else (1 / len(pairs),) * len(pairs)
-    if len(shares) != len(pairs) or not math.isclose(sum(shares), 1, abs_tol=1e-6):
-        raise ValueError(f"expected {len(pairs)} weights that sum to 1, got {list(shares)}")
-    return _Anagram(pairs, shares)
-
-
-@dataclass(frozen=True)
-class _Factorized(Combination):
-    splits: tuple[tuple[Denoiser, Part], ...]
-
-    def parts(self, x_t: Images) -> Sequence[Question]:
-        return [(denoiser, x_t) for denoiser, _ in self.splits]
-
-    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
-        kept = [part(answer.eps) for (_, part), answer in zip(self.splits, answers, strict=True)]
-        return Prediction(_weighted((1.0,) * len(kept), kept), _kept(answers, answers[-1].variance))
-
-
-def factorized(*parts: tuple[Denoiser, Part]) -> Denoiser:
-    r"""Denoise each part of the image as its own denoiser wants.
-
-    .. math:: \epsilon = \sum_i P_i\, \epsilon_i(x_t), \qquad \sum_i P_i = 1
-
-    Args:
-        parts: Denoisers, each with the linear part :math:`P_i` of its estimate that is kept. The
-            parts have to sum to the identity, as the splits of :mod:`fundiff.filters` do.
-
-    Returns:
-        The combined denoiser; it keeps the variance of the last part. This is :eq:`eq-factorized`
-        in the book.
-
-    Raises:
-        ValueError: There is no part.
-
-    Source:
-        Geng et al. 2024, *Factorized diffusion*, eq. 5.
-    """
-    if not parts:
-        raise ValueError("a factorized denoiser needs at least one (denoiser, part), got none")
-    return _Factorized(parts)
-
-
-def hybrid(far: Denoiser, near: Denoiser, *, low_pass: Part) -> Denoiser:
-    r"""Show one thing from afar and another from nearby.
-
-    .. math::
-
-        \epsilon = \mathrm{low}(\epsilon_{\mathrm{far}})
-                 + \epsilon_{\mathrm{near}} - \mathrm{low}(\epsilon_{\mathrm{near}})
-
-    Args:
-        far: The denoiser of the coarse structure.
-        near: The denoiser of the detail.
-        low_pass: The low pass, such as :class:`fundiff.filters.GaussianBlur`.
-
-    Returns:
-        The combined denoiser; it keeps the variance of ``near``. This is :eq:`eq-hybrid` in the
-        book.
-
-    Source:
-        Geng et al. 2024, *Factorized diffusion*, section 3.3.
-    """
-    low, high = low_and_high(low_pass)
-    return factorized((far, low), (near, high))
 
 
 @dataclass(frozen=True)
@@ -380,13 +271,7 @@ def thresholded(
     return _Thresholded(denoiser, schedule, ratio, max_value)
 
 
-def _weighted(weights: Sequence[float], images: Sequence[Images]) -> Images:
-    total = weights[0] * images[0]
-    for weight, image in zip(weights[1:], images[1:], strict=True):
-        total = total + weight * image
-    return total
-
-
-def _kept(answers: Sequence[Prediction], variance: Images | None) -> Images | None:
+def kept_variance(answers: Sequence[Prediction], variance: Images | None) -> Images | None:
+    """Return the raw variance that a combination keeps, None where any of its parts has none."""
     known = all(answer.variance is not None for answer in answers)
     return variance if known else None

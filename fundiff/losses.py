@@ -1,9 +1,11 @@
-"""What Part B's networks learn from: three losses, each with one number a sample."""
+"""What networks learn from: losses with one number a sample, and how samples are weighed."""
 
 from collections.abc import Callable
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import log_softmax
 
 from fundiff.process import add_noise
 from fundiff.schedule import NoiseSchedule
@@ -110,3 +112,59 @@ def flow_loss(
 
 def _mean_square(difference: Images) -> Losses:
     return difference.float().square().flatten(1).mean(dim=1)
+
+
+def min_snr_weight(
+    schedule: NoiseSchedule, t: Times, *, gamma: float = 5.0
+) -> Float[Tensor, " batch"]:
+    r"""Weigh the loss of a network that predicts the velocity, by the min-SNR rule.
+
+    .. math:: w_t = \frac{\min(\mathrm{SNR}(t),\, \gamma)}{\mathrm{SNR}(t) + 1}
+
+    Args:
+        schedule: The noise levels.
+        t: The timestep of each sample.
+        gamma: :math:`\gamma`, where the weight of the signal is capped.
+
+    Returns:
+        One weight a sample. This is in :eq:`eq-min-snr` in the book.
+
+    Raises:
+        ValueError: A timestep isn't in the schedule.
+
+    Source:
+        Hang et al. 2023, *Efficient diffusion training via min-SNR weighting*, section 3.4.
+    """
+    alpha_bar = schedule.at(t).flatten()
+    snr = alpha_bar / (1 - alpha_bar)
+    return snr.clamp(max=gamma) / (snr + 1)
+
+
+def info_nce(
+    similarity: Float[Tensor, "batch batch"], alike: Bool[Tensor, "batch batch"]
+) -> Float[Tensor, " batch"]:
+    r"""Compute how hard each picture and its caption are to tell from the batch's others.
+
+    .. math::
+
+        \ell_i = -\tfrac12 \log \frac{e^{S_{ii}}}{\sum_{j \in N_i} e^{S_{ij}}}
+                 -\tfrac12 \log \frac{e^{S_{ii}}}{\sum_{j \in N_i} e^{S_{ji}}}
+
+    where :math:`N_i` has :math:`i` and every :math:`j` whose caption is another one.
+
+    Args:
+        similarity: :math:`S_{ij}`, the scaled cosine of picture :math:`i` and caption :math:`j`.
+        alike: Whether the captions :math:`i` and :math:`j` are the same.
+
+    Returns:
+        One loss for each pair, at least 0. This is :eq:`eq-info-nce` in the book.
+
+    Source:
+        Radford et al. 2021, *Learning transferable visual models from natural language
+        supervision*, figure 3; van den Oord et al. 2018, *Representation learning with contrastive
+        predictive coding*, eq. 4.
+    """
+    own = torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
+    masked = similarity.masked_fill(alike & ~own, -torch.inf)
+    by_picture, by_caption = (log_softmax(masked, dim=dim).diagonal() for dim in (1, 0))
+    return -(by_picture + by_caption) / 2

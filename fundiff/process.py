@@ -4,43 +4,12 @@ Every function is a formula. ``t`` is the timestep that the images are at, ``s``
 to, each a batch of integers with -1 for clean; :math:`\bar\alpha` comes from the schedule.
 """
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Images, Prediction, Times
-
-
-@runtime_checkable
-class Step(Protocol):
-    """One update of a sampler, from timestep ``t`` to a less noisy ``s``."""
-
-    def __call__(
-        self,
-        schedule: NoiseSchedule,
-        x_t: Images,
-        prediction: Prediction,
-        t: Times,
-        s: Times,
-        noise: Images | None,
-    ) -> Images:
-        """Take the images from ``t`` to ``s``.
-
-        Args:
-            schedule: The noise levels.
-            x_t: The images at ``t``.
-            prediction: What the denoiser said about them.
-            t: The timestep of each image.
-            s: The timestep to go to.
-            noise: Standard Gaussian noise for a step that draws some, or None.
-
-        Returns:
-            The images at ``s``.
-        """
-        ...
 
 
 def add_noise(schedule: NoiseSchedule, x0: Images, t: Times, eps: Images) -> Images:
@@ -137,9 +106,6 @@ def predict_eps(schedule: NoiseSchedule, x_t: Images, t: Times, x0: Images) -> I
         t: The timestep of each, 0 or above.
         x0: The clean images, as estimated.
 
-    Returns:
-        The noise.
-
     Raises:
         ValueError: A timestep is -1, where there is no noise to find, or isn't in the schedule.
 
@@ -177,7 +143,7 @@ def velocity(schedule: NoiseSchedule, x0: Images, t: Times, eps: Images) -> Imag
     return alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
 
 
-def eps_of_velocity(schedule: NoiseSchedule, x_t: Images, t: Times, v: Images) -> Images:
+def v_to_eps(schedule: NoiseSchedule, x_t: Images, t: Times, v: Images) -> Images:
     r"""Find the noise in noisy images from their velocity.
 
     .. math:: \epsilon = \sqrt{\bar\alpha_t}\, v_t + \sqrt{1 - \bar\alpha_t}\, x_t
@@ -187,9 +153,6 @@ def eps_of_velocity(schedule: NoiseSchedule, x_t: Images, t: Times, v: Images) -
         x_t: Noisy images.
         t: The timestep of each.
         v: Their velocity, as estimated.
-
-    Returns:
-        The noise.
 
     Raises:
         ValueError: A timestep isn't in the schedule.

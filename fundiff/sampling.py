@@ -6,14 +6,15 @@ What is drawn is decided by the denoiser (see :mod:`fundiff.guidance`), how by t
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fundiff.process import Step, add_more_noise, add_noise, ddim_step, predict_x0
+from fundiff.process import add_more_noise, add_noise, ddim_step, predict_x0
 from fundiff.schedule import NoiseSchedule
-from fundiff.types import Constraint, Denoiser, Images, State, Times
+from fundiff.types import Constraint, Denoiser, Images, Part, Prediction, State, Times
 
 
 def noise_like(x: Images, generator: torch.Generator) -> Images:
@@ -22,9 +23,6 @@ def noise_like(x: Images, generator: torch.Generator) -> Images:
     Args:
         x: Images whose shape, dtype and device the noise takes.
         generator: A CPU generator, so that a seed gives the same noise on every device.
-
-    Returns:
-        The noise.
 
     Raises:
         ValueError: The generator lives on another device.
@@ -35,6 +33,26 @@ def noise_like(x: Images, generator: torch.Generator) -> Images:
             "CPU and moved, so that a seed means the same everywhere"
         )
     return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+
+
+@runtime_checkable
+class Step(Protocol):
+    """One update of a sampler, from timestep ``t`` to a less noisy ``s``."""
+
+    def __call__(
+        self,
+        schedule: NoiseSchedule,
+        x_t: Images,
+        prediction: Prediction,
+        t: Times,
+        s: Times,
+        noise: Images | None,
+    ) -> Images:
+        """Take images from ``t`` to ``s`` by what the denoiser said about them.
+
+        ``noise`` is standard Gaussian noise for a step that draws some, or None.
+        """
+        ...
 
 
 def denoise(
@@ -59,7 +77,7 @@ def denoise(
         schedule: The noise levels.
         x: The images to start from, at the level of ``timesteps[0]``.
         timesteps: Where to stop on the way, such as
-            :meth:`fundiff.schedule.NoiseSchedule.strided` lists.
+            :meth:`fundiff.schedule.NoiseSchedule.timesteps` lists.
         step: How to get from one timestep to the next.
         constraint: Called on the start with ``timesteps[0]``, and after every step with the
             timestep just reached, -1 at the end.
@@ -203,6 +221,41 @@ def keep_outside(
     return constrain
 
 
+def keep_part(
+    schedule: NoiseSchedule, x0: Images, part: Part, *, generator: torch.Generator
+) -> Constraint:
+    r"""Keep a part of a given picture, as a constraint for :func:`denoise`.
+
+    .. math::
+
+        x_s \leftarrow x_s - P x_s + P \left(\sqrt{\bar\alpha_s}\, x_0
+            + \sqrt{1 - \bar\alpha_s}\, \epsilon\right)
+
+    with fresh noise :math:`\epsilon` at every call. At :math:`s = -1` the part equals that of the
+    picture, up to rounding, where :math:`P` is a projection (:math:`P^2 = P`, such as the grey
+    part), and nearly does for others.
+
+    Args:
+        schedule: The noise levels.
+        x0: The clean picture.
+        part: The linear part :math:`P` that is kept.
+        generator: A CPU generator for the noise.
+
+    Returns:
+        The constraint. This is :eq:`eq-keep-part` in the book.
+
+    Source:
+        Geng et al. 2024, *Factorized diffusion*, on hybrids from real images; for a low pass,
+        Choi et al. 2021, *ILVR*.
+    """
+
+    def constrain(x: Images, s: int) -> Images:
+        given = add_noise(schedule, x0.expand_as(x), _times(x, s), noise_like(x, generator))
+        return x - part(x) + part(given)
+
+    return constrain
+
+
 def resampling(timesteps: Sequence[int], *, jump: int, times: int) -> list[int]:
     """List the timesteps of a walk that goes over each stretch of its way several times.
 
@@ -215,9 +268,6 @@ def resampling(timesteps: Sequence[int], *, jump: int, times: int) -> list[int]:
         timesteps: The plain walk, from noisy to clean.
         jump: How many stops it goes back up, at least 1.
         times: How often each stretch is walked down; 1 gives the plain walk.
-
-    Returns:
-        The timesteps, for :func:`denoise`.
 
     Raises:
         ValueError: ``jump`` or ``times`` is below 1.

@@ -145,7 +145,7 @@ class NoiseSchedule:
         """
         return self.alpha_bar / (1 - self.alpha_bar)
 
-    def strided(self, *, stride: int = 30, start: int | None = None) -> list[int]:
+    def timesteps(self, *, stride: int = 30, start: int | None = None) -> list[int]:
         """List every ``stride``-th timestep, from noisy to clean, ending at 0.
 
         Args:

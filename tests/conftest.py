@@ -8,7 +8,7 @@ import torch
 from networks import RandomNetwork
 from tiny_emoji import packages
 
-from fundiff.emoji.sprites import build
+from fundiff.painters.emoji.sprites import build
 from fundiff.types import Images
 
 Write = Callable[[str, str], Path]

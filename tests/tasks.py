@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fundiff.draws import Draws
 from fundiff.process import add_noise
 from fundiff.schedule import NoiseSchedule
+from fundiff.training.rng import Draws
 
 
 class SmallTask:

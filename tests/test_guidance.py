@@ -6,19 +6,13 @@ from networks import RandomNetwork
 from torch import Tensor, nn
 
 from fundiff.filters import GaussianBlur, grey_and_colour, three_bands
-from fundiff.guidance import (
-    Bound,
-    anagram,
-    bind,
-    factorized,
-    guided,
-    hybrid,
-    thresholded,
-)
+from fundiff.guidance import Bound, bind, guided, thresholded
+from fundiff.illusions import anagram, factorized, hybrid
+from fundiff.permutations import Jigsaw
 from fundiff.process import predict_x0
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Denoiser, Images, Prediction, Times, View
-from fundiff.views import Identity, Jigsaw, Negation, Rotation, VerticalFlip
+from fundiff.views import Identity, Negation, Rotation, VerticalFlip
 
 SCHEDULE = NoiseSchedule.cosine()
 BLUR = GaussianBlur(5, 1.0)

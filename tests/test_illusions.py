@@ -1,51 +1,129 @@
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
-from test_image_text import small
-from torch.testing import assert_close
+from networks import RandomNetwork
+from test_guidance import leaf
 
-from fundiff.illusions import alignment, concealment, cosine_scale, similarities
-from fundiff.image_text import ImageTextEncoder
-from fundiff.types import Images
-from fundiff.views import Identity, VerticalFlip
+from fundiff.filters import GaussianBlur, Grey, MotionBlur, shares
+from fundiff.guidance import guided
+from fundiff.illusions import VIEWS, Anagram, Hybrid, Illusion, anagram, hybrid, hybrids
+from fundiff.sampling import denoise, keep_part
+from fundiff.schedule import NoiseSchedule
+from fundiff.types import Denoiser, Images, Part
+from fundiff.views import Identity
+
+SCHEDULE = NoiseSchedule.cosine()
+FLIP = VIEWS["flip"]
+LEFT = torch.linspace(1, 0, 16)
+ILLUSIONS: dict[str, Illusion] = {
+    **{name: Anagram((Identity(), view)) for name, view in VIEWS.items()},
+    "three views": Anagram((Identity(), VIEWS["rotate-90"], VIEWS["rotate-180"])),
+    **hybrids(kernel_size=9),
+    "shares": Hybrid(shares(0.5, 0.5)),
+    "places": Hybrid((lambda x: x * LEFT, lambda x: x * (1 - LEFT))),
+}
 
 
-def test_similarities_are_cosines_of_each_reading_and_prompt(
-    images: Callable[..., Images], generator: torch.Generator
+def asked(network: RandomNetwork, count: int) -> tuple[list[Denoiser], Denoiser]:
+    return [leaf(network, seed) for seed in range(count)], leaf(network, 99)
+
+
+def mixed_first(network: RandomNetwork) -> Denoiser:
+    (one, two), none = asked(network, 2)
+    return guided(anagram((one, Identity()), (two, FLIP)), none, scale=7)
+
+
+def far_and_near(network: RandomNetwork) -> Denoiser:
+    (one, two), none = asked(network, 2)
+    return guided(hybrid(one, two, low_pass=GaussianBlur(9, 2.0)), none, scale=7)
+
+
+def composed(illusion: Illusion) -> Callable[[RandomNetwork], Denoiser]:
+    def compose(network: RandomNetwork) -> Denoiser:
+        conds, none = asked(network, len(illusion.readings))
+        return illusion.guided(conds, none, scale=7)
+
+    return compose
+
+
+COMPOSITIONS = {
+    "mixed, then guided": mixed_first,
+    "hybrid": far_and_near,
+    **{name: composed(illusion) for name, illusion in ILLUSIONS.items()},
+}
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS)
+def test_a_step_is_one_call_of_the_network(name: str, images: Callable[..., Images]) -> None:
+    """Every composition of the chapters on anagrams and hybrids, and one part held fixed."""
+    network, generator = RandomNetwork(), torch.Generator().manual_seed(0)
+    denoiser, start = COMPOSITIONS[name](network), images(2, 3, 16, 16)
+    timesteps = SCHEDULE.timesteps(stride=200)
+    keep = keep_part(SCHEDULE, images(1, 3, 16, 16), Grey(), generator=generator)
+    for constraint in (None, keep):
+        network.calls.clear()
+        list(denoise(denoiser, SCHEDULE, start, timesteps, constraint=constraint))
+        assert len(network.calls) == len(timesteps)
+        assert all(calls % len(start) == 0 for calls in network.calls)
+
+
+def test_an_anagram_guides_each_view(images: Callable[..., Images]) -> None:
+    network, x, t = RandomNetwork(), images(2, 3, 16, 16), torch.tensor([900, 100])
+    (one, two), none = asked(network, 2)
+    answer = Anagram((Identity(), FLIP)).guided([one, two], none, scale=3)(x, t).eps
+    upside_down = x.flip(-2)
+
+    def guide(cond: Denoiser, seen: Images) -> Images:
+        away, towards = none(seen, t).eps, cond(seen, t).eps
+        return away + 3 * (towards - away)
+
+    expected = (guide(one, x) + guide(two, upside_down).flip(-2)) / 2
+    torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_hybrid_guided_is_the_same_as_each_part_guided(images: Callable[..., Images]) -> None:
+    network, x, t = RandomNetwork(), images(2, 3, 16, 16), torch.tensor([900, 100])
+    triple = hybrids(kernel_size=9)["triple"]
+    conds, none = asked(network, 3)
+    answer = triple.guided(conds, none, scale=3)(x, t).eps
+    each = [none(x, t).eps + 3 * (cond(x, t).eps - none(x, t).eps) for cond in conds]
+    expected = sum(
+        (part(eps) for part, eps in zip(triple.parts, each, strict=True)), torch.zeros(())
+    )
+    torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_readings_of_hybrids_go_from_the_first_part_to_the_whole(
+    images: Callable[..., Images],
 ) -> None:
-    encoder, pictures = ImageTextEncoder(small()), images(3, 3, 64, 64)
-    embeddings = torch.randn(2, 77, 384, generator=generator)
-    found = similarities(encoder, pictures, [Identity().apply, VerticalFlip().apply], embeddings)
-    assert found.shape == (3, 2, 2)
-    flipped = encoder.images(pictures.clamp(-1, 1).flip(2))
-    assert_close(found[:, 1, 0], flipped @ encoder.texts(embeddings)[0])
+    x = images(2, 3, 40, 40)
+    expected: dict[str, tuple[Part, ...]] = {
+        "blur": (GaussianBlur(33, 2.0),),
+        "colour": (Grey(),),
+        "motion": (MotionBlur(),),
+        "triple": (GaussianBlur(33, 2.0), GaussianBlur(33, 1.0)),
+    }
+    found = hybrids()
+    assert found.keys() == expected.keys()
+    for name, partial in expected.items():
+        *first, whole = found[name].readings
+        for reading, filtered in zip(first, partial, strict=True):
+            torch.testing.assert_close(reading(x), filtered(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(whole(x), x, rtol=1e-4, atol=1e-5)
+        power = [reading(x).square().sum() for reading in found[name].readings]
+        assert all(less < more for less, more in pairwise(power))
 
 
-def test_readings_and_prompts_go_in_pairs(images: Callable[..., Images]) -> None:
-    encoder = ImageTextEncoder(small())
-    with pytest.raises(ValueError, match="two readings or more and a prompt for each, got 1 and 1"):
-        similarities(encoder, images(1, 3, 64, 64), [Identity().apply], torch.ones(1, 77, 384))
+def test_readings_of_anagrams_are_the_views(images: Callable[..., Images]) -> None:
+    x = images(2, 3, 16, 16)
+    first, second = Anagram((Identity(), FLIP)).readings
+    assert first(x).equal(x)
+    assert second(x).equal(x.flip(-2))
 
 
-def test_alignment_is_that_of_the_worst_reading() -> None:
-    similarity = torch.tensor([[[0.9, 0.0], [0.1, 0.3]], [[0.2, 1.0], [1.0, 0.8]]])
-    assert_close(alignment(similarity), torch.tensor([0.3, 0.2]))
-
-
-def test_concealment_counts_readings_that_are_told_apart() -> None:
-    """Two readings: the softmax of two numbers is the logistic function of their difference."""
-    similarity = torch.tensor([[[0.9, 0.1], [0.3, 0.4]]])
-    rows = torch.sigmoid(10 * torch.tensor([0.8, 0.1]))
-    columns = torch.sigmoid(10 * torch.tensor([0.6, 0.3]))
-    expected = torch.cat([rows, columns]).mean()
-    assert_close(concealment(similarity, scale=10), expected[None])
-    assert_close(concealment(torch.zeros(2, 3, 3), scale=10), torch.full((2,), 1 / 3))
-    assert_close(concealment(torch.eye(3)[None], scale=100), torch.ones(1))
-
-
-def test_the_scale_is_bounded() -> None:
-    network = small()
-    assert_close(cosine_scale(ImageTextEncoder(network)), 1 / 0.07, rtol=1e-6, atol=0)
-    torch.nn.init.constant_(network.log_scale, 9)
-    assert cosine_scale(ImageTextEncoder(network)) == 100
+def test_each_reading_has_its_denoiser(network: RandomNetwork) -> None:
+    for illusion in (Anagram((Identity(), FLIP)), hybrids()["blur"]):
+        with pytest.raises(ValueError, match="each of the 2 readings, got 1"):
+            illusion.guided([network], network, scale=1)

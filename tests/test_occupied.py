@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import bench
 import pytest
 import torch
 from PIL import Image
 
-from fundiff.__main__ import main
-from fundiff.characters import sheets
-from fundiff.embeddings import write_embeddings
-from fundiff.emoji.sprites import build
+import bench
+from fundiff.cli.main import main
 from fundiff.files import OccupiedError, require_free
-from fundiff.turning import save_gif
+from fundiff.models.embeddings import write_embeddings
+from fundiff.painters.characters import build as sheets
+from fundiff.painters.emoji.sprites import build
+from fundiff.plots.animation import save_gif
 
 FRAMES = [torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)]
 
@@ -75,7 +75,7 @@ def test_sprites_replace_only_sprites(name: str, sprites: Path, tmp_path: Path) 
 
 def test_sheets_replace_only_sheets(tmp_path: Path) -> None:
     Image.new("L", (28, 28)).save(tmp_path / "shapes.png")
-    with pytest.raises(OccupiedError, match="shapes.png is there already"):
+    with pytest.raises(OccupiedError, match=r"shapes\.png is there already"):
         sheets.build(tmp_path, tmp_path)
 
 

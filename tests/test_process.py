@@ -11,9 +11,9 @@ from fundiff.process import (
     add_noise,
     ddim_step,
     ddpm_step,
-    eps_of_velocity,
     predict_eps,
     predict_x0,
+    v_to_eps,
     velocity,
 )
 from fundiff.schedule import NoiseSchedule
@@ -56,7 +56,7 @@ def test_velocity_is_diffusers_and_gives_the_noise_back(images: Callable[..., Im
     v = velocity(DOUBLE, x0, t, eps)
     torch.testing.assert_close(v, scheduler.get_velocity(x0, eps, t))
     x_t = add_noise(DOUBLE, x0, t, eps)
-    torch.testing.assert_close(eps_of_velocity(DOUBLE, x_t, t, v), eps)
+    torch.testing.assert_close(v_to_eps(DOUBLE, x_t, t, v), eps)
 
 
 def test_a_clean_image_has_no_noise_to_find(images: Callable[..., Images]) -> None:

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from layout import Book
+from library import Library, with_map
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,11 +27,8 @@ def test_ten_lines_draw_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert abs(drawn - shown).mean() < 1
 
 
-def test_every_module_has_its_sentence() -> None:
-    named = re.findall(r"^\* `([\w.]+)`: ", README, re.MULTILINE)
-    modules = {path.stem for path in (ROOT / "fundiff").glob("*.py")} - {"__init__"}
-    modules |= {path.parent.name for path in (ROOT / "fundiff").glob("*/__init__.py")}
-    assert set(named) == modules
+def test_the_map_is_up_to_date() -> None:
+    assert with_map(README, Library(Book(ROOT))) == README, "run `python book/_ext/library.py`"
 
 
 def test_links_inside_lead_somewhere() -> None:

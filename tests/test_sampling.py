@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -5,15 +6,18 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from networks import RandomNetwork
 
-from fundiff.guidance import Bound, anagram, guided, thresholded
-from fundiff.process import Step, add_noise, ddim_step, ddpm_step
-from fundiff.sampling import denoise, keep_outside, noise_like, resampling, sdedit
+from fundiff.filters import GaussianBlur, Grey
+from fundiff.guidance import Bound, guided, thresholded
+from fundiff.illusions import anagram
+from fundiff.permutations import InnerCircle
+from fundiff.process import add_noise, ddim_step, ddpm_step
+from fundiff.sampling import Step, denoise, keep_outside, keep_part, noise_like, resampling, sdedit
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Denoiser, Images, Prediction, State, Times
-from fundiff.views import Identity, InnerCircle, VerticalFlip
+from fundiff.views import Identity, VerticalFlip
 
 SCHEDULE = NoiseSchedule.cosine()
-TIMESTEPS = SCHEDULE.strided()
+TIMESTEPS = SCHEDULE.timesteps()
 
 
 def seed(number: int) -> torch.Generator:
@@ -119,7 +123,7 @@ def gaussian(x_t: Images, t: Times) -> Prediction:
 )
 @pytest.mark.parametrize("stride", [1, 10])
 def test_loop_lands_on_the_known_distribution(step: Step, stride: int) -> None:
-    timesteps = SCHEDULE.strided(stride=stride, start=990)
+    timesteps = SCHEDULE.timesteps(stride=stride, start=990)
     x = torch.randn(1, 1, 96, 96, generator=seed(0), dtype=torch.float64)
     *_, last = denoise(gaussian, SCHEDULE, x, timesteps, step=step, generator=seed(1))
     assert last.t == -1
@@ -209,7 +213,7 @@ def test_going_up_adds_noise_and_asks_nobody(network: RandomNetwork) -> None:
 
 
 def test_resampling_keeps_the_known_distribution() -> None:
-    down = SCHEDULE.strided(stride=10, start=990)
+    down = SCHEDULE.timesteps(stride=10, start=990)
     middle = down.index(500)
     timesteps = [*down[: middle + 1], *(down[middle - 20 : middle + 1] * 3), *down[middle + 1 :]]
     x = torch.randn(1, 1, 128, 128, generator=seed(0), dtype=torch.float64)
@@ -334,8 +338,41 @@ def test_resampling_is_repaints_schedule_with_its_jumps_at_once(
 
 
 def test_resampling_once_is_the_plain_walk() -> None:
-    timesteps = NoiseSchedule.cosine().strided()
+    timesteps = NoiseSchedule.cosine().timesteps()
     assert resampling(timesteps, jump=5, times=1) == timesteps
     assert len(resampling(timesteps, jump=5, times=5)) == 34 + 6 * 4 * 6
     with pytest.raises(ValueError, match="at least 1, got 0 and 2"):
         resampling(timesteps, jump=0, times=2)
+
+
+SCHEDULE = NoiseSchedule.cosine()
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+def test_the_part_is_that_of_the_noised_picture(images: Callable[..., Images]) -> None:
+    x, x0, blur = images(2, 3, 16, 16), images(1, 3, 16, 16), GaussianBlur(5, 1.0)
+    kept = keep_part(SCHEDULE, x0, blur, generator=seeded())(x, 400)
+    noised = add_noise(SCHEDULE, x0.expand_as(x), torch.tensor([400, 400]), noise_like(x, seeded()))
+    torch.testing.assert_close(kept, x - blur(x) + blur(noised), rtol=1e-5, atol=1e-6)
+
+
+def test_a_projection_ends_with_the_part_of_the_picture(
+    images: Callable[..., Images], network: RandomNetwork
+) -> None:
+    x0, start = images(1, 3, 16, 16), images(2, 3, 16, 16)
+    keep = keep_part(SCHEDULE, x0, Grey(), generator=seeded())
+    timesteps = SCHEDULE.timesteps(stride=250)
+    *_, last = denoise(network, SCHEDULE, start, timesteps, constraint=keep)
+    torch.testing.assert_close(Grey()(last.x), Grey()(x0).expand_as(last.x), rtol=0, atol=1e-5)
+    assert (last.x - x0).abs().max() > 0.1
+
+
+def test_a_mask_is_inpainting(images: Callable[..., Images]) -> None:
+    x, x0 = images(2, 3, 16, 16), images(1, 3, 16, 16)
+    mask = (images(1, 1, 16, 16) > 0).float()
+    other = keep_outside(SCHEDULE, x0, mask, generator=seeded())(x, 300)
+    ours = keep_part(SCHEDULE, x0, lambda x: (1 - mask) * x, generator=seeded())(x, 300)
+    torch.testing.assert_close(ours, other, rtol=1e-5, atol=1e-6)

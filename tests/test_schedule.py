@@ -66,17 +66,17 @@ def test_snr_is_one_where_half_the_power_is_left() -> None:
     torch.testing.assert_close(schedule.snr(), torch.tensor([4.0, 1.0, 0.25]))
 
 
-def test_strided_walks_the_assignments_timesteps() -> None:
-    timesteps = NoiseSchedule.cosine().strided()
+def test_timesteps_walks_the_assignments_timesteps() -> None:
+    timesteps = NoiseSchedule.cosine().timesteps()
     assert timesteps == list(range(990, -1, -30))
     assert len(timesteps) == 34
     assert [timesteps[i] for i in (1, 3, 5, 7, 10, 20)] == [960, 900, 840, 780, 690, 390]
 
 
 @given(st.integers(1, 400), st.integers(1, 500), st.data())
-def test_strided_covers_what_it_says(steps: int, stride: int, data: st.DataObject) -> None:
+def test_timesteps_covers_what_it_says(steps: int, stride: int, data: st.DataObject) -> None:
     start = data.draw(st.none() | st.integers(0, steps - 1))
-    timesteps = NoiseSchedule.linear(steps).strided(stride=stride, start=start)
+    timesteps = NoiseSchedule.linear(steps).timesteps(stride=stride, start=start)
     top = steps - 1 if start is None else start
     assert timesteps[-1] == 0
     assert top - stride < timesteps[0] <= top
@@ -89,8 +89,8 @@ def test_strided_covers_what_it_says(steps: int, stride: int, data: st.DataObjec
         (lambda: NoiseSchedule.linear(0), "at least 1 step"),
         (lambda: NoiseSchedule.cosine(-1), "at least 1 step"),
         (lambda: NoiseSchedule.linear(beta_min=0.1, beta_max=0.01), "beta_min <= beta_max"),
-        (lambda: NoiseSchedule.linear(10).strided(stride=0), "stride must be at least 1"),
-        (lambda: NoiseSchedule.linear(10).strided(start=10), "0 to 9, got 10"),
+        (lambda: NoiseSchedule.linear(10).timesteps(stride=0), "stride must be at least 1"),
+        (lambda: NoiseSchedule.linear(10).timesteps(start=10), "0 to 9, got 10"),
         (lambda: NoiseSchedule(torch.tensor([0.5, 0.5])), "decrease strictly"),
         (lambda: NoiseSchedule(torch.tensor([1.0, 0.5])), "inside"),
         (lambda: NoiseSchedule(torch.tensor([0.5, 0.0])), "inside"),

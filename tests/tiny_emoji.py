@@ -1,4 +1,4 @@
-"""Made-up packages for the tests of fundiff.emoji: the shapes are simple, the formats are real."""
+"""Made-up packages for the tests of the emoji: the shapes are simple, the formats are real."""
 
 import gzip
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from fundiff.emoji.sources import Kind, Source
+from fundiff.painters.emoji.sources import Kind, Source
 
 CODES = {
     "1F415": ("dog", 3, 34, ["animal", "animals", "pet"]),

@@ -7,7 +7,8 @@ import torch
 from accelerate import Accelerator
 from tasks import SmallTask
 
-from fundiff.training import Plan, train
+from fundiff.training.loop import train
+from fundiff.training.plan import Plan
 
 
 def main(folder: str, steps: str, save_every: str = "1") -> None:

@@ -15,12 +15,12 @@ from diffusers import IFPipeline
 import bench_digits
 from fundiff.files import require_free, write
 from fundiff.guidance import guided
-from fundiff.image_text import ImageTextEncoder
-from fundiff.machine import this_machine
-from fundiff.pretrained import shipped
+from fundiff.models.if_model import BUNDLED, TextToImage, load
+from fundiff.models.image_text import ImageTextEncoder
+from fundiff.models.placement import this_machine
+from fundiff.models.weights import shipped
 from fundiff.recipes.text_to_image import PROMPTS
 from fundiff.sampling import denoise
-from fundiff.text_to_image import BUNDLED, TextToImage, load
 from fundiff.types import Images
 
 PROMPT, COUNT, SCALE = "a photo of a dog", 5, 7.0
@@ -87,7 +87,7 @@ def sampling() -> dict[str, Callable[[], object]]:
     model = load(BUNDLED)
     pipeline.to(model.device)
     uncond, cond = model.encode(["", PROMPT]).split(1)
-    timesteps = model.schedule.strided()
+    timesteps = model.schedule.timesteps()
 
     def theirs() -> object:
         return pipeline(
@@ -173,7 +173,7 @@ def ours(model: TextToImage, prompt: str = PROMPT) -> Images:
     denoiser = guided(model.denoiser(prompt), model.denoiser(), scale=SCALE)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(COUNT, 3, model.size, model.size, generator=generator).to(model.device)
-    *_, last = denoise(denoiser, model.schedule, start, model.schedule.strided())
+    *_, last = denoise(denoiser, model.schedule, start, model.schedule.timesteps())
     return last.x.cpu()
 
 

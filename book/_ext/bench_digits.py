@@ -14,18 +14,19 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss, one_hot
 from torch.utils.data import DataLoader, TensorDataset
 
-from fundiff.digits import Labelled, digits
-from fundiff.fusing import fused
+from fundiff.data.digits import digits
+from fundiff.data.labelled import Labelled
 from fundiff.guidance import bind, guided
+from fundiff.nn.fusing import fused
 from fundiff.nn.unet import ClassUNet
 from fundiff.process import ddpm_step
 from fundiff.recipes import digit_scores
-from fundiff.recipes.common import device_here, suited
-from fundiff.recipes.digits import RECIPES
+from fundiff.recipes.device import device_here, suited
+from fundiff.recipes.digit_networks import RECIPES
+from fundiff.recipes.digit_tasks import DiffusionTask
 from fundiff.sampling import denoise
 from fundiff.schedule import NoiseSchedule
-from fundiff.scratch import DiffusionTask
-from fundiff.training import train
+from fundiff.training.loop import train
 from fundiff.types import Images
 
 BATCH = 128
@@ -147,7 +148,7 @@ def our_sampling(network: Callable[..., Tensor], labels: Tensor) -> Images:
         guided(cond, uncond, scale=SCALE),
         schedule,
         start,
-        schedule.strided(stride=1),
+        schedule.timesteps(stride=1),
         step=partial(ddpm_step, large_variance=True),
         generator=generator,
     )

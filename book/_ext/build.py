@@ -17,8 +17,8 @@ from check_site import Site
 from execute import bring_up_to_date, parse_arguments
 from layout import SITE_URL, Book, BookError
 from leaks import leaks
-from lighten import lighten
 from online import open_front_door
+from webp import to_webp
 
 
 def render(book: Book, url: str | None = None) -> Path:
@@ -44,7 +44,7 @@ def render(book: Book, url: str | None = None) -> Path:
     site = output / "_build" / "html"
     open_front_door(site, book.docnames[0])
     make_accessible(site)
-    lighten(site, book.build / "pictures")
+    to_webp(site, book.build / "pictures")
     prefix = urlsplit(url or "/").path
     if found := [*Site(site, prefix).problems(), *leaks(site, {})]:
         raise BookError("the pages aren't as they should be:\n" + "\n".join(found))

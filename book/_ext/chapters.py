@@ -20,9 +20,10 @@ from sphinx.errors import SphinxError
 import inventories
 from digests import BUNDLED, NO_ENGINE
 from execute import read_chapter
-from hints import Formatter, skip_fields
 from layout import Book, BookError
+from library import Library, write_pages
 from store import Store, load_exports
+from typehints import Formatter, skip_fields
 
 ATTRIBUTION = (
     "DeepFloyd is licensed under the DeepFloyd License, Copyright (c) Stability AI Ltd. "
@@ -53,7 +54,8 @@ def provenance_line(provenance: dict[str, Any], weights: Collection[str] = ()) -
     names = {"python": "Python", "numpy": "NumPy", "matplotlib": "Matplotlib"}
     software = ", ".join(f"{names.get(name, name)} {number}" for name, number in versions.items())
     engine = engines.get(provenance["engine"], provenance["engine"])
-    return f"{engine} · {provenance['device']} · {software} · made on {provenance['date']}"
+    where = " · ".join(provenance[name] for name in ("device", "dtype") if name in provenance)
+    return f"{engine} · {where} · {software} · made on {provenance['date']}"
 
 
 def attribution_line(engine: str) -> str | None:
@@ -80,6 +82,11 @@ def configure(app: Sphinx, config: Config) -> None:
         formatter = Formatter(types)
         config.typehints_formatter = formatter
         app.connect("missing-reference", formatter.resolve)
+    api = book.root / "book" / "reference" / "api"
+    if api.with_suffix(".md").is_file():
+        library = Library(book)
+        write_pages(library, api)
+        config.myst_substitutions = {**config.myst_substitutions, "api": library.index()}
 
 
 def load_results(app: Sphinx) -> None:
@@ -110,7 +117,8 @@ def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
             "run `nox -s book`"
         )
     source[0] = chapter.text
-    for path in (book.export(docname), *chapter.needs.modules.values(), *chapter.needs.files):
+    needs = chapter.needs
+    for path in (book.export(docname), *needs.modules, *needs.files, *needs.cards):
         app.env.note_dependency(str(path))
     made = done.metadata.provenance
     app.env.metadata[docname]["provenance"] = provenance_line(made, chapter.needs.weights)

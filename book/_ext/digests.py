@@ -1,19 +1,20 @@
 """What a chapter's outputs depend on besides its own code, as one short digest.
 
-Pure functions over texts and files: the modules of the package that the chapter imports, without
-docstrings, comments and version; the shipped pictures and weights that it names; the engine.
+Pure functions over texts and files: the definitions of the package that the chapter uses, by
+:mod:`fundiff.digest`; the shipped pictures, templates and weights that are named; the engine.
 """
 
 import ast
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from fundiff.digest import LEFT_OUT, digest_of, imported, reached, texts, written
 from layout import BookError
 
 KERNELSPEC = "kernelspec: {name: python3, display_name: Python 3}"
@@ -21,6 +22,8 @@ BUNDLED = "bundled"
 NO_ENGINE = "none"
 MODEL = "text-to-image"
 """The weights that an engine other than the bundled one replaces."""
+KEEPING = [name for name in LEFT_OUT if name.rpartition(".")[2] not in ("metrics", "plots")]
+"""What of the library never changes what a chapter shows: it reads and writes files."""
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?^---$", re.M | re.S)
 _KERNELSPEC_LINE = re.compile(r"^kernelspec:[ \t]*\{(?P<inside>[^{}\n]*)\}[ \t]*$", re.M)
@@ -32,15 +35,18 @@ class Dependencies:
     """What some code cells depend on.
 
     Attributes:
-        modules: The modules of the package that they import, directly or through one another.
-        files: The shipped pictures that they name, and the cards of the shipped weights that
-            they or the modules name.
-        weights: The shipped weights that the cells themselves name.
+        code: The definitions of the package that they use, directly or through one another.
+        modules: The files in which these stand.
+        files: The shipped pictures and templates that they or the definitions name.
+        cards: The cards of the shipped weights and measurements that they or the definitions name.
+        weights: The shipped weights and measurements that the cells themselves name.
         engine: The text-to-image model that they can load, or ``none``.
     """
 
-    modules: dict[str, Path]
+    code: tuple[str, ...]
+    modules: frozenset[Path]
     files: frozenset[Path]
+    cards: frozenset[Path]
     weights: frozenset[str]
     engine: str
 
@@ -50,17 +56,12 @@ class Dependencies:
         Args:
             root: The folder that the files' names are relative to.
         """
-        parts = [f"engine {self.engine}".encode()]
-        parts += [
-            f"module {name} {_fingerprint(path.read_text(encoding='utf-8'))}".encode()
-            for name, path in sorted(self.modules.items())
-        ]
-        parts += [
-            f"file {path.relative_to(root).as_posix()} ".encode() + path.read_bytes()
-            for path in sorted(self.files)
-        ]
-        sums = "".join(hashlib.sha256(part).hexdigest() for part in parts)
-        return hashlib.sha256(sums.encode()).hexdigest()[:16]
+        parts = [f"engine {self.engine}", *(f"code {line}" for line in self.code)]
+        for path in self.files:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            parts.append(f"file {path.relative_to(root).as_posix()} {content}")
+        parts += [f"card {path.relative_to(root).as_posix()} {_sums(path)}" for path in self.cards]
+        return digest_of(parts)
 
 
 def dependencies(codes: Iterable[str], root: Path, package: str, engine: str) -> Dependencies:
@@ -70,24 +71,29 @@ def dependencies(codes: Iterable[str], root: Path, package: str, engine: str) ->
         codes: The sources of the cells; IPython's magics are allowed.
         root: The folder that holds the package.
         package: The package's name.
-        engine: The model that ``text_to_image`` would load, see :func:`engine_label`.
+        engine: The model that ``models.if_model`` would load, see :func:`engine_label`.
 
     Raises:
-        BookError: If a cell is not Python.
+        BookError: If a cell is not Python, or imports what the package hasn't.
     """
     trees = [_cell_tree(code) for code in codes]
-    names = {name for tree in trees for name in _imports(tree)}
-    modules = _reachable(names, root, package)
-    if f"{package}.text_to_image" not in modules:
+    names = {name for tree in trees for name in imported(tree) if name.split(".")[0] == package}
+    try:
+        found = reached(names, root, left_out=KEEPING)
+    except LookupError as error:
+        raise BookError(f"a code cell imports what isn't there: {error}") from error
+    modules = frozenset(place.module for place in found)
+    if root / package / "models" / "if_model.py" not in modules:
         engine = NO_ENGINE
-    sources = (path.read_text(encoding="utf-8") for path in modules.values())
-    named = set().union(*map(_module_texts, sources)) - {MODEL}
+    own = {text for tree in trees for text in texts(tree)}
+    named = own.union(*(texts(node) for nodes in found.values() for node in nodes)) - {MODEL}
     if engine == BUNDLED:
         named.add(MODEL)
-    own = {text for tree in trees for text in _texts(tree)}
-    files = {*_pictures(own, root / package), *_cards(own | named, root / package)}
+    files = {*_pictures(own, root / package), *_templates(named, root / package)}
     weights = frozenset(card.parent.name for card in _cards(own, root / package))
-    return Dependencies(modules, frozenset(files), weights, engine)
+    code = tuple(sorted(f"{place.name} {written(nodes)}" for place, nodes in found.items()))
+    cards = frozenset(_cards(own | named, root / package))
+    return Dependencies(code, modules, frozenset(files), cards, weights, engine)
 
 
 def engine_label(value: str | None) -> str:
@@ -140,113 +146,24 @@ def _cell_tree(code: str) -> ast.Module:
         raise BookError(f"a code cell is not Python ({error.msg}):\n{code}") from error
 
 
-def _reachable(names: set[str], root: Path, package: str) -> dict[str, Path]:
-    todo = set(names)
-    found: dict[str, Path] = {}
-    while todo:
-        name = todo.pop()
-        if name in found or name.split(".")[0] != package:
-            continue
-        parent = name.rpartition(".")[0]
-        todo.add(parent)
-        if (path := _module_file(root, name)) is not None:
-            found[name] = path
-            base = name if path.name == "__init__.py" else parent
-            todo |= _module_imports(path.read_text(encoding="utf-8"), base)
-    return found
-
-
-def _module_file(root: Path, name: str) -> Path | None:
-    base = root.joinpath(*name.split("."))
-    candidates = (base.with_name(f"{base.name}.py"), base / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
-
-
-@cache
-def _tree(source: str) -> ast.Module:
-    return ast.parse(source)
-
-
-@cache
-def _module_imports(source: str, base: str) -> frozenset[str]:
-    return frozenset(_imports(_tree(source), base))
-
-
-def _imports(tree: ast.Module, base: str = "") -> Iterator[str]:
-    """Name everything that could be a module in the imports of some code.
-
-    Args:
-        tree: The code.
-        base: The package that relative imports start from.
-    """
-    for node in _executed_nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = base.split(".")
-            start = above[: len(above) + 1 - node.level] if node.level else []
-            module = ".".join([*start, *filter(None, [node.module])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def _executed_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk some code, leaving out what only a type checker sees."""
-    yield node
-    typed = isinstance(node, ast.If) and ast.unparse(node.test).split(".")[-1] == "TYPE_CHECKING"
-    for name, value in ast.iter_fields(node):
-        if typed and name == "body":
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield from _executed_nodes(child)
-
-
-@cache
-def _module_texts(source: str) -> frozenset[str]:
-    return frozenset(_texts(_tree(source)))
-
-
-def _texts(tree: ast.Module) -> Iterator[str]:
-    """Find the string constants that could name a file."""
-    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return (text for text in constants if isinstance(text, str) and _FILE_STEM.fullmatch(text))
-
-
 def _pictures(names: Iterable[str], package: Path) -> Iterator[Path]:
-    for name in names:
+    for name in filter(_FILE_STEM.fullmatch, names):
         yield from (package / "pictures").glob(f"{name}.*")
         yield from (package / "pictures").glob(f"{name}-mask.*")
 
 
+def _templates(names: Iterable[str], package: Path) -> Iterator[Path]:
+    paths = (package / "plots" / name for name in names if _FILE_STEM.fullmatch(name))
+    return (path for path in paths if path.is_file())
+
+
 def _cards(names: Iterable[str], package: Path) -> Iterator[Path]:
-    cards = (package / "weights" / name / "card.json" for name in names)
-    return (card for card in cards if card.is_file())
+    paths = (package / "weights" / name for name in names if _FILE_STEM.fullmatch(name))
+    return (path / "card.json" for path in paths if (path / "card.json").is_file())
 
 
-@cache
-def _fingerprint(source: str) -> str:
-    return _canonical(_tree(source))
-
-
-def _canonical(node: object) -> str:
-    """Write code down without docstrings, comments and version, alike under every Python.
-
-    ``ast.dump`` and ``ast.unparse`` write differently from one version to the next, and newer
-    versions have more fields, which are empty here.
-    """
-    if isinstance(node, ast.Constant):
-        return f"Constant({node.value!r})"
-    if isinstance(node, ast.AST):
-        fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
-        return f"{type(node).__name__}({', '.join(f'{n}={_canonical(v)}' for n, v in fields)})"
-    if isinstance(node, list):
-        return f"[{', '.join(_canonical(item) for item in node if not _says_nothing(item))}]"
-    return repr(node)
-
-
-def _says_nothing(node: object) -> bool:
-    """Whether a statement is a docstring (or another bare string) or sets the version."""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+def _sums(card: Path) -> str:
+    """Write down what a card says of its files and results, not by which code they were made."""
+    content = json.loads(card.read_bytes())
+    kept = {name: content[name] for name in ("files", "results") if name in content}
+    return json.dumps(kept, sort_keys=True)

@@ -20,7 +20,7 @@ PROMISED = (
     "fundiff/py.typed",
     "fundiff/LICENSES.md",
     "fundiff/pictures/campanile.png",
-    "fundiff/characters/digits.png",
+    "fundiff/digits/digits.png",
     "fundiff/weights/text-to-image/card.json",
 )
 LICENCES = ("LICENSE", "fundiff/LICENSES.md", "fundiff/LICENSE-Apache-2.0.txt")

@@ -44,7 +44,7 @@ ABOUT = """\
 > in a clone of the project, `pip install .`, and `pip install jupyter` for a notebook."""
 SHOW = """\
 # What a notebook shows under a cell, this writes into files here, or prints.
-from fundiff.showing import into_files
+from fundiff.plots.showing import into_files
 
 show = into_files("{stem}")"""
 

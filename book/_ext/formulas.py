@@ -76,7 +76,7 @@ class Check:
     """A test of a formula.
 
     Attributes:
-        file: The test's file, without a folder.
+        file: The test's file, below the folder of tests.
         name: The test's name.
         is_direct: Whether it refers to the function itself, and not through a helper.
         breadth: How many of the file's imports it uses: the fewer, the more specific.
@@ -139,7 +139,8 @@ def formulas(book: Book) -> list[Formula]:
             docstring names no label of the book, or the function has no test; all are said.
     """
     every, named = labels(book), homes(book)
-    suites = [Suite(path) for path in sorted((book.root / "tests").glob("test_*.py"))]
+    tests = book.root / "tests"
+    suites = [Suite(path, tests) for path in sorted(tests.rglob("test_*.py"))]
     known = Counter(label.name for label in every)
     found, problems = [], []
     for label in every:
@@ -171,7 +172,7 @@ def formulas(book: Book) -> list[Formula]:
 def _specific(label: Label, home: Home, check: Check) -> tuple[bool, bool, bool, int]:
     """Order the tests of a formula: first those that speak of it, in the module's own file."""
     words = set(re.split(r"\W|_", f"{label.name}_{home.name}".lower())) - {"eq"}
-    is_of_module = check.file == f"test_{home.module.rpartition('.')[2]}.py"
+    is_of_module = Path(check.file).name == f"test_{home.module.rpartition('.')[2]}.py"
     speaks = bool(words & set(check.name.split("_")))
     return not check.is_direct, not speaks, not is_of_module, check.breadth
 
@@ -179,9 +180,9 @@ def _specific(label: Label, home: Home, check: Check) -> tuple[bool, bool, bool,
 class Suite:
     """A file of tests."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file."""
-        self.name = path.name
+    def __init__(self, path: Path, root: Path) -> None:
+        """Read the file, which lies somewhere below the root."""
+        self.name = path.relative_to(root).as_posix()
         self._body = ast.parse(path.read_text(encoding="utf-8")).body
 
     @cached_property

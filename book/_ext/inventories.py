@@ -53,6 +53,7 @@ SITES = {
         exception ValueError library/exceptions.html#
         class argparse.ArgumentParser library/argparse.html#
         class argparse.Namespace library/argparse.html#
+        class ast.stmt library/ast.html
         class collections.abc.Generator library/collections.abc.html#
         class collections.abc.Callable library/collections.abc.html#
         class collections.abc.Iterable library/collections.abc.html#
@@ -63,6 +64,7 @@ SITES = {
         class datetime.date library/datetime.html#
         class datetime.datetime library/datetime.html#
         class enum.Enum library/enum.html#
+        class functools.partial library/functools.html#
         class os.PathLike library/os.html#
         class pathlib.Path library/pathlib.html#
         class typing.NamedTuple library/typing.html#
@@ -101,7 +103,10 @@ SITES = {
     ),
     "numpy": Site(
         "https://numpy.org/doc/stable/",
-        "class numpy.ndarray reference/generated/numpy.ndarray.html#",
+        """
+        class numpy.ndarray reference/generated/numpy.ndarray.html#
+        class numpy.random.Generator reference/random/generator.html#
+        """,
     ),
     "matplotlib": Site(
         "https://matplotlib.org/stable/",
@@ -119,6 +124,7 @@ SITES = {
 
 # Where the objects say they live, for names that the documentation has elsewhere.
 ALIASES = {
+    "numpy.random._generator.Generator": "numpy.random.Generator",
     "torch._C.Generator": "torch.Generator",
     "torch._C.device": "torch.device",
     "torch._C.dtype": "torch.dtype",

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell
 
 from layout import Book, BookError
 
-PROBE = Path(__file__).with_name("probe.py")
+PROVENANCE = Path(__file__).with_name("provenance.py")
 RULE = 75 * "-"
 TRACEBACK_LINES = 15
 
@@ -80,7 +80,7 @@ def run(
         variables: The kernel's environment.
 
     Returns:
-        The device and the versions that they ran on.
+        The device and the versions that they ran on, and the precision of a text-to-image network.
 
     Raises:
         ChapterError: If a cell raises, writes to stderr, takes too long or kills the kernel.
@@ -104,7 +104,7 @@ def run(
         with client.setup_kernel(env=dict(variables)):
             for index in range(len(notebook.cells)):
                 _run_cell(client, index, page)
-            return _probe(client)
+            return _provenance(client)
 
 
 def _run_cell(client: NotebookClient, index: int, page: str) -> None:
@@ -133,9 +133,9 @@ def _run_cell(client: NotebookClient, index: int, page: str) -> None:
             )
 
 
-def _probe(client: NotebookClient) -> dict[str, object]:
+def _provenance(client: NotebookClient) -> dict[str, object]:
     """Ask the kernel what it computed with."""
-    cell = new_code_cell(f"%run {str(PROBE)!r}")
+    cell = new_code_cell(f"%run -i {str(PROVENANCE)!r}")
     client.nb.cells.append(cell)
     try:
         client.execute_cell(cell, len(client.nb.cells) - 1)

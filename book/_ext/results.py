@@ -341,7 +341,8 @@ def _digest(weights: Weights) -> nodes.literal:
 def _described(weights: Weights) -> Iterator[nodes.paragraph]:
     card = weights.card
     title = card["title"][0].upper() + card["title"][1:]
-    made = f"Preset {card['preset']}, {card['date']}, {card['device']}. Card "
+    how = f"Preset {card['preset']}" if "preset" in card else "Measured"
+    made = f"{how}, {card['date']}, {card['device']}. Card "
     yield paragraph(f"{title}. {made}", _digest(weights), ".")
     files = {
         name: digest for name, digest in card["files"].items() if name.endswith(".safetensors")

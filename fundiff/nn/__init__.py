@@ -1,1 +1,1 @@
-"""Networks of the book's Part B, from small blocks."""
+"""Networks from scratch: Part B's U-Nets, their blocks, and classifiers that judge digits."""

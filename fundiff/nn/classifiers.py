@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fundiff.types import Images
 
 Features = Float[Tensor, "batch 64"]
+
 Scores = Float[Tensor, "batch classes"]
 
 

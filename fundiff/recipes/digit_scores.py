@@ -9,17 +9,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from fundiff.coverage import precision_recall
-from fundiff.digits import Labelled
+from fundiff.data.labelled import Labelled
 from fundiff.flow import conditioned, flow
 from fundiff.guidance import bind, guided
-from fundiff.machine import bf16_is_fast
-from fundiff.metrics import frechet_distance, kernel_distance, psnr
+from fundiff.metrics.coverage import precision_recall
+from fundiff.metrics.distances import frechet_distance, kernel_distance
+from fundiff.metrics.image import psnr
+from fundiff.models.placement import bf16_is_fast
+from fundiff.models.weights import load_weights, shipped
 from fundiff.nn.classifiers import LeNet, ResidualClassifier
-from fundiff.pretrained import load_weights, shipped
 from fundiff.process import add_noise, ddim_step, ddpm_step
+from fundiff.recipes.digit_tasks import mnist_schedule
 from fundiff.sampling import denoise, noise_like
-from fundiff.scratch import mnist_schedule
 from fundiff.types import Denoiser, Images
 
 Network = Callable[..., Tensor]
@@ -49,6 +50,7 @@ WALKED = 100
 """How many guided pictures are drawn by all of the timesteps, as the assignment does."""
 
 _TOGETHER = 250
+
 _A_CLASS = 4
 
 
@@ -109,7 +111,7 @@ def ddpm(
         _denoiser(network, labels, scale, classes),
         schedule,
         start,
-        schedule.strided(stride=1),
+        schedule.timesteps(stride=1),
         step=step,
         generator=generator,
     )
@@ -183,13 +185,15 @@ def one_of_each(held_out: Labelled) -> Images:
     return held_out.scaled()[firsts]
 
 
-def denoised(network: Network, held_out: Labelled, sigma: float) -> Images:
+def denoised(network: Network, held_out: Labelled, *, sigma: float) -> Images:
     """Denoise the first held-out picture of each class, under the noise of the seed 0."""
     x = one_of_each(held_out)
     return network(x + sigma * noise(len(x)))
 
 
-def restored(network: Network, held_out: Labelled, sigma: float) -> dict[str, Any]:
+def restored(
+    network: Network, seen: Labelled, held_out: Labelled, *, sigma: float
+) -> dict[str, Any]:
     """Measure by how many decibels held-out pictures are restored, at several noise levels."""
     x = held_out.scaled()[:COUNT]
     eps = noise(len(x))

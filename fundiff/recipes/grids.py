@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fundiff.figures import image_grid
 from fundiff.guidance import Bound, guided
+from fundiff.models.if_model import PixelNetwork
+from fundiff.plots.figures import image_grid
 from fundiff.sampling import denoise, noise_like
-from fundiff.text_to_image import PixelNetwork
 from fundiff.types import Denoiser, Images
 
 
@@ -34,7 +34,7 @@ def sample_grid(
     rows = []
     for embedding in embeddings[1:].split(1):
         denoiser: Denoiser = guided(Bound(network, embedding), uncond, scale=scale)
-        *_, last = denoise(denoiser, network.schedule, start, network.schedule.strided())
+        *_, last = denoise(denoiser, network.schedule, start, network.schedule.timesteps())
         rows.append(last.x.cpu())
     return torch.cat(rows)
 
@@ -45,7 +45,7 @@ def grid_png(
     """Sample every prompt and draw the samples, a row a prompt where there are several seeds.
 
     Args:
-        network: The network; its mode is put back.
+        network: The network, in evaluation.
         prompts: The prompts.
         embeddings: The embeddings of "" and then of the prompts.
         seeds: How many pictures a prompt.
@@ -53,10 +53,7 @@ def grid_png(
     Returns:
         The bytes of a PNG.
     """
-    training = network.unet.training
-    network.unet.eval()
     samples = sample_grid(network, embeddings, seeds=seeds)
-    network.unet.train(training)
     picture = io.BytesIO()
     if seeds > 1:
         figure = image_grid(samples.split(seeds), row_titles=prompts)

@@ -1,23 +1,25 @@
 """The recipe ``text-to-image``: the bundled text-to-image model."""
 
-import math
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
+from torch import nn
 
-from fundiff.captioned import PaintedPictures, module_digest
-from fundiff.files import sha256, write
-from fundiff.folded import FOLD, TextToImageTask, new_unet
-from fundiff.pretrained import Card, save, verify
-from fundiff.recipes.common import EMOJI, choose, describe, device_here, spent, suited
+from fundiff.models.folded_unet import FOLD, new_unet
+from fundiff.models.if_format import folder_contents, read_unet
+from fundiff.models.if_model import PixelNetwork
+from fundiff.models.text_encoder import TextEncoder
+from fundiff.painters.captioned import PaintedPictures
+from fundiff.recipes.caption_tasks import TextToImageTask
+from fundiff.recipes.device import device_here
 from fundiff.recipes.grids import grid_png
-from fundiff.text_encoder import TextEncoder
-from fundiff.text_to_image import PixelNetwork, folder_contents, read_unet
-from fundiff.training import Plan, Report, train
+from fundiff.recipes.runner import Made, Preset, Recipe, Start, seeded
+from fundiff.training.plan import Plan
+
+EMOJI = Path("_build") / "emoji"
+"""Where the sprites of the training set are built, unless another place is named."""
 
 PROMPTS = (
     "an oil painting of an old man",
@@ -47,10 +49,13 @@ PROMPTS = (
 )
 """The prompts of the uncurated grid, the write-up's and some of the wide world."""
 
+ON_CPU = 32
+"""How many pictures go through the network together on a CPU, for the memory's sake."""
 
-@dataclass(frozen=True)
-class Preset:
-    """One size of a recipe.
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPreset(Preset):
+    """One size of the model.
 
     Attributes:
         channels: The network's channels at each level.
@@ -59,8 +64,6 @@ class Preset:
         dropout: Its dropout.
         pictures: How many different pictures it is trained on.
         familiar: Whether they show familiar concepts and the write-up's subjects only.
-        plan: How it is trained.
-        shown: After which steps, beside the last, a grid of samples is kept; steps with a report.
     """
 
     channels: tuple[int, ...]
@@ -69,12 +72,20 @@ class Preset:
     dropout: float
     pictures: int
     familiar: bool
-    plan: Plan
-    shown: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> dict[str, object]:
+        """What the network is made of."""
+        return {"channels": self.channels, "layers": self.layers, "attend": self.attend}
+
+
+def grids(*steps: int) -> dict[int, str]:
+    """Name the file of the grid of samples after each of some steps."""
+    return {step: f"samples-{step:06}.png" for step in steps}
 
 
 PRESETS = {
-    "cpu": Preset(
+    "cpu": ModelPreset(
         channels=(32, 64, 128),
         layers=1,
         attend=1,
@@ -93,9 +104,9 @@ PRESETS = {
             report_every=25,
             save_every=250,
         ),
-        shown=(1_600, 3_300, 5_000),
+        shown=grids(1_600, 3_300, 5_000),
     ),
-    "full": Preset(
+    "full": ModelPreset(
         channels=(112, 192, 256),
         layers=2,
         attend=2,
@@ -115,119 +126,73 @@ PRESETS = {
             report_every=50,
             save_every=1_000,
         ),
-        shown=(500, 1_000, 2_000, 4_000),
+        shown=grids(500, 1_000, 2_000, 4_000),
     ),
 }
 """The presets by name."""
 
-NAME = "text-to-image"
-"""The recipe's name."""
 
-ON_CPU = 32
-"""How many pictures go through the network together on a CPU, for the memory's sake."""
-
-CODE = ("emoji", "captioned", "folded", "text_encoder", "training", "draws", "process", "schedule")
-"""The modules whose code decides the result."""
-
-
-def run(
-    preset: str,
-    data: Path | None,
-    runs: Path,
-    out: Path,
-    *,
-    seconds: float = math.inf,
-    init: Path | None = None,
-    compiled: bool = False,
-    say: Callable[[Report], object] = lambda report: None,
-) -> Card:
-    """Train the bundled model, or go on training it, and write what is reached.
+def painted(data: Path | None, pictures: int, *, familiar: bool, seed: int = 0) -> PaintedPictures:
+    """Have pictures painted for training, on a GPU by as many processes as there are cores.
 
     Args:
-        preset: ``cpu`` or ``full``.
         data: The folder of the sprites; None for the one that they are built in.
-        runs: Where the run's states lie.
-        out: The folder of weights to write.
-        seconds: Stop after about so long; call again to go on.
-        init: A folder of weights to start from, with a new optimiser and a new warm-up.
-        compiled: Compile the network, which pays on a GPU.
-        say: Is told every report.
+        pictures: How many.
+        familiar: Whether they show familiar concepts and the write-up's subjects only.
+        seed: Which pictures.
 
     Returns:
-        The card of what was written.
-
-    Raises:
-        ValueError: There is no such preset.
-        RunError: As :func:`fundiff.training.train`.
-        WeightsError: ``init`` isn't a folder of weights, or doesn't fit.
+        The pictures with their captions, which are painted when they are needed.
     """
-    chosen, code = choose(NAME, PRESETS, preset), module_digest(*CODE)
-    plan, device = suited(chosen.plan, runs), device_here()
-    on_gpu = device == "cuda"
-    painters = (os.cpu_count() or 1) if on_gpu else 0
-    pictures = PaintedPictures(
-        data or EMOJI, chosen.pictures, familiar=chosen.familiar, device=device, painters=painters
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(plan.seed)
-        unet = new_unet(
-            chosen.channels, layers=chosen.layers, attend=chosen.attend, dropout=chosen.dropout
-        )
-    started_from, before = None, 0
-    if init is not None:
-        first = verify(init)
-        started_from = sha256(init / "card.json")
-        before = first.pictures + int(first.notes.get("pictures before", 0))
-        unet.load_state_dict(read_unet(init).state_dict())
-    shape = {"channels": chosen.channels, "layers": chosen.layers, "attend": chosen.attend}
-    task = TextToImageTask(unet, pictures, {**shape, "started_from": started_from})
-    embeddings = TextEncoder(device)(["", *PROMPTS])
-    start = time.monotonic()
-    for report in train(
-        task,
-        plan,
-        runs,
-        seconds=seconds,
-        compiled=compiled,
-        chunk=None if on_gpu else ON_CPU,
-    ):
-        say(report)
-        if report.step in chosen.shown:
-            sampler = PixelNetwork(report.network, task.schedule, FOLD, "v_prediction")
-            write(runs / _shown(report.step), grid_png(sampler, PROMPTS, embeddings, seeds=1))
-    seconds_spent = spent(runs, time.monotonic() - start)
-    finished = report.step == plan.steps
-    seeds = 4 if finished else 1
-    network = report.network.float().eval()
-    sampler = PixelNetwork(network, task.schedule, FOLD, "v_prediction")
-    grids = [_shown(step) for step in chosen.shown if step < report.step]
-    contents = {name: (runs / name).read_bytes() for name in grids if (runs / name).is_file()}
-    contents["samples.png"] = grid_png(sampler, PROMPTS, embeddings, seeds=seeds)
-    contents |= folder_contents(network.cpu(), ["", *PROMPTS], embeddings.cpu())
-    card = describe(
-        report,
-        plan,
-        recipe=NAME,
-        preset=preset,
-        title="a text-to-image pixel-diffusion model in the format of DeepFloyd IF, stage I",
-        data={
-            "pictures": chosen.pictures,
-            "familiar concepts only": chosen.familiar,
+    device = device_here()
+    painters = (os.cpu_count() or 1) if device == "cuda" else 0
+    where: dict[str, Any] = {"device": device, "painters": painters}
+    return PaintedPictures(data or EMOJI, pictures, seed=seed, familiar=familiar, **where)
+
+
+class ModelTraining:
+    """The text-to-image task, see :class:`fundiff.recipes.runner.Training` for the rest."""
+
+    def __init__(self, preset: ModelPreset, data: Path | None, start: Start | None) -> None:
+        pictures = painted(data, preset.pictures, familiar=preset.familiar)
+        with seeded(preset.plan.seed):
+            unet = new_unet(**preset.shape, dropout=preset.dropout)  # type: ignore[arg-type]
+        if start is not None:
+            unet.load_state_dict(read_unet(start.folder).state_dict())
+        identity = {**preset.shape, "started_from": start and start.card.identity}
+        self.task = TextToImageTask(unet, pictures, identity)
+        self.data = {
+            "pictures": preset.pictures,
+            "familiar concepts only": preset.familiar,
             "sprites and captions": pictures.digest,
-        },
-        code=code,
-        started_from=started_from,
-        seconds=seconds_spent,
-        packages=("torch", "diffusers", "transformers"),
-        notes={
-            "pictures before": before,
+        }
+        self.chunk = None if device_here() == "cuda" else ON_CPU
+        self._embeddings = TextEncoder(device_here())(["", *PROMPTS])
+
+    def samples(self, network: nn.Module, *, seeds: int = 1) -> bytes:
+        """Sample every prompt, uncurated."""
+        sampler = PixelNetwork(network, self.task.schedule, FOLD, "v_prediction")
+        return grid_png(sampler, PROMPTS, self._embeddings, seeds=seeds)
+
+    def finish(self, network: nn.Module, *, finished: bool) -> Made:
+        """Make a folder that diffusers loads, and a grid of samples."""
+        network.float()
+        seeds = 4 if finished else 1
+        grid = {"samples.png": self.samples(network, seeds=seeds)}
+        folder = folder_contents(network.cpu(), ["", *PROMPTS], self._embeddings.cpu())
+        notes = {
             "prediction": "velocity; the variance is the posterior's",
             "samples.png": f"uncurated: seeds 0 to {seeds - 1}, guidance 4, 34 DDIM steps",
             "samples-*.png": "after that many steps: seed 0, the same prompts in the same order",
-        },
-    )
-    return save(out, contents, card)
+        }
+        return Made({**grid, **folder}, notes)
 
 
-def _shown(step: int) -> str:
-    return f"samples-{step:06}.png"
+RECIPE = Recipe(
+    name="text-to-image",
+    title="a text-to-image pixel-diffusion model in the format of DeepFloyd IF, stage I",
+    presets=PRESETS,
+    prepare=ModelTraining,
+    roots=(TextToImageTask, PaintedPictures, new_unet),
+    packages=("torch", "diffusers", "transformers"),
+)

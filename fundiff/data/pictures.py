@@ -1,0 +1,256 @@
+"""Pictures and masks: files in, tensors out.
+
+A picture from anyone is read by content and not by name, within bounds, and comes back as a square
+RGB tensor in :math:`[-1, 1]`; whatever can't be read that way raises :class:`PictureError`. The
+pictures that come with the library are known by name, and each has a :class:`Credit`.
+"""
+
+import io
+import json
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from fundiff.files import write
+from fundiff.types import Images
+
+Mask = Float[Tensor, "1 1 height width"]
+"""One mask, ``(1, 1, height, width)``, 1 where to repaint, 0 where to keep."""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""The file formats that are read."""
+
+MAX_BYTES, MAX_PIXELS, MAX_TEXT = 32 * 2**20, 50_000_000, 2**20
+"""How many bytes a file may have, how many pixels a picture, how many characters a comment."""
+
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+_DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError)
+
+_GARBAGE = (SyntaxError, TypeError, ValueError, struct.error, zlib.error)
+
+
+class PictureError(ValueError):
+    """A picture that is refused: the file, what was expected, what was found, what to do."""
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Where a picture of the library comes from.
+
+    Attributes:
+        name: The name by which :func:`picture` knows it.
+        title: What it shows.
+        author: Who made it.
+        source: Where it was taken from, with a public address where there is one.
+        licence: The licence's SPDX expression.
+        changes: What was changed.
+    """
+
+    name: str
+    title: str
+    author: str
+    source: str
+    licence: str
+    changes: str
+
+
+def load_picture(path: str | os.PathLike[str], *, size: int = 64) -> Images:
+    """Read a picture file as a square RGB image.
+
+    It is turned upright and laid over white, colours taken as sRGB; an animation gives its first
+    frame. The largest square in the middle is kept, resized with antialiasing (Lanczos's filter).
+
+    Args:
+        path: A file in one of the :data:`FORMATS`, whatever it is called.
+        size: The side of the result in pixels.
+
+    Returns:
+        One image, ``(1, 3, size, size)``, float32 in :math:`[-1, 1]`.
+
+    Raises:
+        PictureError: The file isn't there, is too large, is of another format, or is damaged.
+        ValueError: ``size`` isn't positive.
+    """
+    return _as_images(_load(Path(path)), size)
+
+
+def load_mask(path: str | os.PathLike[str], *, size: int = 64) -> Mask:
+    """Read a picture file as a mask: white is 1, to be repainted; black is 0, to be kept.
+
+    It is float32, every value exactly 0 or 1: after the crop, half the brightness is the border
+    between the two. Arguments and errors are those of :func:`load_picture`.
+    """
+    return _as_mask(_load(Path(path)), size)
+
+
+def picture_names() -> tuple[str, ...]:
+    """Return the names of the library's pictures, sorted."""
+    return tuple(_records())
+
+
+def mask_names() -> tuple[str, ...]:
+    """Return the names of the library's pictures that have a mask, sorted."""
+    return tuple(name for name, record in _records().items() if "mask" in record)
+
+
+def credits() -> tuple[Credit, ...]:  # noqa: A001
+    """Return where each of the library's pictures comes from, sorted by name."""
+    said = [field.name for field in fields(Credit)][1:]
+    records = _records().items()
+    return tuple(Credit(name, *[record[key] for key in said]) for name, record in records)
+
+
+def picture(name: str, *, size: int = 64) -> Images:
+    """Return one of the library's pictures, by one of :func:`picture_names`.
+
+    The result is as that of :func:`load_picture`; the files have 256 by 256 pixels.
+
+    Raises:
+        ValueError: There is no picture of that name, or ``size`` isn't positive.
+    """
+    return _as_images(_shipped(name, picture_names(), ".png"), size)
+
+
+def mask(name: str, *, size: int = 64) -> Mask:
+    """Return the mask of one of the library's pictures: 1 where to repaint, 0 where to keep.
+
+    It is float32, every value exactly 0 or 1. Arguments and errors are those of :func:`picture`,
+    for the names of :func:`mask_names`.
+    """
+    return _as_mask(_shipped(name, mask_names(), "-mask.png"), size)
+
+
+def to_uint8(
+    images: Images, *, low: float = -1.0, high: float = 1.0
+) -> UInt8[Tensor, "batch height width channel"]:
+    """Turn images into bytes, channels last, as picture files and matplotlib want them.
+
+    Args:
+        images: Images of any number of channels; what is outside the range is clamped.
+        low: The value that becomes 0.
+        high: The value that becomes 255.
+
+    Raises:
+        ValueError: A value isn't finite, or ``low`` isn't below ``high``.
+    """
+    if not low < high:
+        raise ValueError(f"low must be below high, got {low} and {high}")
+    if not images.isfinite().all():
+        raise ValueError("images to be shown or saved must be finite, found inf or nan")
+    scaled = (images.float() - low) * (255 / (high - low))
+    return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def save_picture(
+    images: Float[Tensor, "1 3 height width"],
+    path: str | os.PathLike[str],
+    *,
+    text: Mapping[str, str] | None = None,
+) -> None:
+    """Write one RGB image in :math:`[-1, 1]` as a PNG file, whole or not at all.
+
+    A file that is there is replaced; the folder must exist. Values outside the range are clamped.
+    Each of ``text`` is kept in the file under its name.
+
+    Raises:
+        ValueError: A value isn't finite.
+        OSError: The file can't be written.
+    """
+    png, chunks = io.BytesIO(), PngInfo()
+    for name, words in (text or {}).items():
+        chunks.add_text(name, words)
+    picture = Image.fromarray(to_uint8(images)[0].cpu().numpy())
+    picture.save(png, format="PNG", pnginfo=chunks)
+    write(path, png.getvalue())
+
+
+def _records() -> dict[str, dict[str, Any]]:
+    text = (files("fundiff") / "pictures" / "pictures.json").read_text(encoding="utf-8")
+    return dict(sorted(json.loads(text).items()))
+
+
+def _shipped(name: str, names: tuple[str, ...], ending: str) -> Image.Image:
+    if name not in names:
+        raise ValueError(f"there is no {name}{ending}; the names are {', '.join(names)}")
+    return _decode((files("fundiff") / "pictures" / f"{name}{ending}").read_bytes())
+
+
+def _load(path: Path) -> Image.Image:
+    """Read a file from anyone, but no more of it than is allowed, and decode it."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("a folder or a device")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ValueError("more bytes")
+        return _decode(data)
+    except (*_BOMBS, *_DAMAGE, *_GARBAGE) as error:
+        found = "no such format" if isinstance(error, UnidentifiedImageError) else error
+        raise PictureError(
+            f"{path}: expected a whole picture in {', '.join(FORMATS)}, of at most {MAX_BYTES:,} "
+            f"bytes and {MAX_PIXELS:,} pixels; found: {found}; check the path, or save it as PNG"
+        ) from error
+
+
+def _decode(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        # a picture is shown or refused; what else a decoder warns of is no news to the reader
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width:,} by {image.height:,} pixels")
+            upright = ImageOps.exif_transpose(image)
+            for text in image.info.values():
+                if isinstance(text, str) and len(text) > MAX_TEXT:
+                    raise ValueError(f"a comment of {len(text):,} characters")
+            return _over_white(_eight_bit(upright))
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits a channel, whose range a file doesn't tell")
+    if not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image)
+    grey = Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    if "transparency" in image.info:
+        grey.putalpha(Image.fromarray(values != image.info["transparency"]).convert("L"))
+    return grey
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+
+
+def _as_images(image: Image.Image, size: int) -> Images:
+    pixels = torch.from_numpy(np.array(_square(image, size))).permute(2, 0, 1)[None]
+    return pixels.float().contiguous() / 127.5 - 1
+
+
+def _as_mask(image: Image.Image, size: int) -> Mask:
+    return torch.from_numpy(np.array(_square(image, size).convert("L")) > 127).float()[None, None]

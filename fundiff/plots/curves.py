@@ -1,0 +1,118 @@
+"""Curves over a common axis, shown as SVG."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from fundiff.plots.style import COLOURS, STYLE
+
+
+class Plot(Figure):
+    """A figure of lines, shown as SVG."""
+
+    def _repr_svg_(self) -> str:
+        buffer = io.StringIO()
+        with rc_context(STYLE):
+            self.savefig(buffer, format="svg", metadata={"Date": None})
+        return buffer.getvalue()
+
+
+def curves(
+    x: Sequence[float] | Tensor,
+    lines: Mapping[str, Sequence[float] | Tensor],
+    *,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> Plot:
+    """Plot one or more curves over a common axis.
+
+    Args:
+        x: The common axis.
+        lines: The curves, each of the length of ``x``, by the name that the legend gives them.
+        x_label: What the axis is, with its unit.
+        y_label: What the curves are, with their unit.
+        log_x: Use a logarithmic axis.
+        log_y: Use a logarithmic axis.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: A curve's length isn't that of ``x``.
+    """
+    for name, y in lines.items():
+        if len(y) != len(x):
+            raise ValueError(f"the curve {name!r} has {len(y)} points for {len(x)} on the axis")
+    figure, axes = _plot(x_label, y_label)
+    for name, y in lines.items():
+        axes.plot(_numbers(x), _numbers(y), label=name)
+    if log_x:
+        axes.set_xscale("log")
+    if log_y:
+        axes.set_yscale("log")
+    if len(lines) > 1:
+        with rc_context(STYLE):
+            axes.legend()
+    return figure
+
+
+def loss_curve(
+    losses: Sequence[float] | Tensor,
+    *,
+    smoothing: float = 0.98,
+    x_label: str = "step",
+    y_label: str = "loss",
+) -> Plot:
+    r"""Plot a training loss on a logarithmic axis: every step, and its running mean.
+
+    .. math:: m_i = a\, m_{i-1} + (1 - a)\, l_i, \qquad \text{divided by } 1 - a^i
+
+    Args:
+        losses: The loss :math:`l_i` at every step, above 0.
+        smoothing: :math:`a`, in [0, 1); 0 draws the losses alone.
+        x_label: What a step is.
+        y_label: What the loss is.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: There is no loss, one isn't above 0, or ``smoothing`` is out of range.
+    """
+    values = _numbers(losses)
+    if not len(values) or not (values > 0).all():
+        raise ValueError("expected at least one loss, all above 0 for the logarithmic axis")
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing must lie in [0, 1), got {smoothing}")
+    figure, axes = _plot(x_label, y_label)
+    steps = np.arange(1, len(values) + 1)
+    axes.plot(steps, values, alpha=0.35 if smoothing else 1, linewidth=1)
+    if smoothing:
+        mean = np.empty_like(values)
+        running = 0.0
+        for i, value in enumerate(values):
+            running = smoothing * running + (1 - smoothing) * value
+            mean[i] = running / (1 - smoothing ** (i + 1))
+        axes.plot(steps, mean, color=COLOURS[0])
+    axes.set_yscale("log")
+    return figure
+
+
+def _plot(x_label: str, y_label: str) -> tuple[Plot, Axes]:
+    with rc_context(STYLE):
+        figure = Plot(figsize=(6.4, 3.3), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+    return figure, axes
+
+
+def _numbers(values: Sequence[float] | Tensor) -> np.ndarray:
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, dtype=float)

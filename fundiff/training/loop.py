@@ -1,0 +1,231 @@
+r"""The one loop that trains networks, which nothing kills.
+
+It runs on one CPU process, one GPU, or many processes started by ``accelerate launch``, and can be
+stopped at any moment, also by ``kill -9``: everything that a step depends on is in its number, the
+plan and the last state on disk.
+"""
+
+import math
+import time
+from collections.abc import Generator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from fundiff.training.checkpoints import Checkpoints, RunError
+from fundiff.training.plan import Plan, Report, Task
+from fundiff.training.rng import Draws
+
+
+def train(
+    task: Task,
+    plan: Plan,
+    folder: Path,
+    *,
+    seconds: float = math.inf,
+    compiled: bool = False,
+    chunk: int | None = None,
+    accelerator: Accelerator | None = None,
+) -> Generator[Report, None, None]:
+    """Train a network, going on from the last state in a folder if there is one.
+
+    Args:
+        task: What to learn.
+        plan: How.
+        folder: Where the states lie.
+        seconds: Stop after about so long, with the state on disk; start again to go on.
+        compiled: Compile the network, which pays on a GPU.
+        chunk: How many samples go through the network together, where memory can't hold a step's;
+            their gradients are added up.
+        accelerator: Where to run; by default what ``accelerate launch`` says, else the GPU or CPU.
+            Its precision has to be the plan's.
+
+    Yields:
+        A report every ``plan.report_every`` steps and after the last step; one at once where the
+        run had ended before. Closing the iterator saves the state.
+
+    Raises:
+        RunError: Another process trains in the folder, it belongs to another run, a state can't be
+            written, or the loss is no longer finite.
+        ValueError: The batch can't be shared equally among the processes, or their share can't be
+            cut into equal chunks.
+    """
+    where = accelerator or Accelerator(mixed_precision="bf16" if plan.precision == "bf16" else "no")
+    if plan.batch_size % where.num_processes:
+        raise ValueError(
+            f"a batch of {plan.batch_size} can't be shared by {where.num_processes} processes"
+        )
+    share = plan.batch_size // where.num_processes
+    if share % min(chunk or share, share):
+        raise ValueError(f"a share of {share} samples can't be cut into chunks of {chunk}")
+    identity = {**asdict(plan), "task": task.identity()}
+    checkpoints = Checkpoints(folder, identity)
+    with checkpoints.locked() if where.is_main_process else nullcontext():
+        run = _Run(task, plan, checkpoints, where, compiled, min(chunk or share, share))
+        yield from _steps(run, seconds)
+
+
+def _steps(run: "_Run", seconds: float) -> Generator[Report, None, None]:
+    plan, where = run.plan, run.where
+    start = time.monotonic()
+
+    def late() -> bool:
+        return time.monotonic() - start >= seconds
+
+    if run.step == plan.steps:
+        yield run.report()
+    while run.step < plan.steps:
+        until = min(run.step - run.step % plan.report_every + plan.report_every, plan.steps)
+        while run.step < until:
+            run.advance()
+            if where.num_processes == 1 and late():
+                break
+        report = run.report()
+        (stop,) = broadcast_object_list([late()]) if where.num_processes > 1 else [late()]
+        if stop or run.step % plan.save_every == 0 or run.step == plan.steps:
+            run.save()
+        try:
+            yield report
+        except GeneratorExit:
+            run.save()
+            raise
+        if stop:
+            return
+
+
+class _Run:
+    """A run between two steps."""
+
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        checkpoints: Checkpoints,
+        where: Accelerator,
+        compiled: bool,
+        chunk: int,
+    ) -> None:
+        self.chunk = chunk
+        self.task, self.plan, self.checkpoints, self.where = task, plan, checkpoints, where
+        self.network = task.network.to(where.device).train()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=plan.learning_rate,
+            betas=plan.betas,
+            weight_decay=plan.weight_decay,
+            fused=where.device.type == "cuda",
+        )
+        self.average = AveragedModel(self.network, multi_avg_fn=self._average) if plan.ema else None
+        self.step, self.saved = 0, -1
+        self.losses = torch.zeros(plan.steps, device=where.device)
+        self._restore()
+        wrapped, self.stepper = where.prepare(self.network, self.optimizer)
+        self.wrapped: nn.Module = torch.compile(wrapped) if compiled else wrapped  # type: ignore[assignment]
+
+    def advance(self) -> None:
+        """Make one step."""
+        share = self.plan.batch_size // self.where.num_processes
+        rank = self.where.process_index
+        first, loss = rank * share, torch.zeros((), device=self.where.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.rate(self.step)
+        for start in range(first, first + share, self.chunk):
+            part = self._losses(start).sum() / share
+            self.where.backward(part)
+            loss += part.detach().float()
+        if self.plan.clip is not None:
+            self.where.clip_grad_norm_(self.network.parameters(), self.plan.clip)
+        self.stepper.step()
+        self.stepper.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        self.losses[self.step] = self.where.reduce(loss, reduction="mean")
+        self.step += 1
+
+    def _losses(self, first: int) -> Float[Tensor, " batch"]:
+        """Compute the losses of one chunk of the step."""
+        draws = Draws(
+            seed=self.plan.seed,
+            step=self.step,
+            batch_size=self.plan.batch_size,
+            first=first,
+            count=self.chunk,
+            device=self.where.device,
+        )
+        devices = [self.where.device] if self.where.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), self.where.autocast():
+            torch.manual_seed(draws.key(f"inside the network, sample {first}"))
+            return self.task.losses(self.wrapped, draws)
+
+    def report(self) -> Report:
+        """Say how far the run is."""
+        since = self.step - ((self.step - 1) % self.plan.report_every + 1) if self.step else 0
+        mean = self.losses[since : self.step].mean().item()
+        if self.step and not math.isfinite(mean):
+            raise RunError(
+                f"the loss is {mean} by step {self.step}: the last good state is in "
+                f"{self.checkpoints.folder}; lower the learning rate of {self.plan.learning_rate}, "
+                "or clip the gradient"
+            )
+        network = self.network if self.average is None else self.average.module
+        return Report(self.step, mean, self.losses[: self.step].cpu(), network)
+
+    def save(self) -> None:
+        """Put the state on disk, if it isn't there."""
+        self.where.wait_for_everyone()
+        if self.where.is_main_process and self.saved != self.step:
+            tensors = self._tensors()
+            floats = [value for value in tensors.values() if value.is_floating_point()]
+            if not all(value.isfinite().all() for value in floats):
+                raise RunError(
+                    f"a weight isn't finite after step {self.step}: the last good state is in "
+                    f"{self.checkpoints.folder}; lower the learning rate, or clip the gradient"
+                )
+            self.checkpoints.save(self.step, tensors)
+        self.saved = self.step
+        self.where.wait_for_everyone()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if self.average is not None:
+            tensors |= {
+                f"average.{name}": value for name, value in self.average.state_dict().items()
+            }
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+        return {**tensors, "losses": self.losses[: self.step]}
+
+    def _restore(self) -> None:
+        found = self.checkpoints.load()
+        if found is None:
+            return
+        self.step, tensors = found
+        self.saved = self.step
+        self.losses[: self.step] = tensors.pop("losses")
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self.network.load_state_dict(parts["network"])
+        if self.average is not None:
+            self.average.load_state_dict(parts["average"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts["optimizer"].items():
+            index, _, field = name.partition(".")
+            state.setdefault(int(index), {})[field] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _average(
+        self, means: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int
+    ) -> None:
+        decay = min(self.plan.ema or 0.0, (1 + float(count)) / (10 + float(count)))
+        for mean, value in zip(means, values, strict=True):
+            mean.lerp_(value, 1 - decay)

@@ -1,0 +1,166 @@
+r"""Random numbers that depend on what they are for, and on nothing else.
+
+Training draws noise, timesteps and choices for every sample. Here each number is a function of a
+seed, the sample's global index and a name for the draw: the same on every device and for any number
+of processes, whatever was drawn before. So a run that was stopped goes on as if it hadn't been,
+with no generator to save.
+
+Bits come from the counter-based mixer SplitMix64, Gaussian numbers by Box and Muller's transform.
+
+Source: Steele et al. 2014, *Fast splittable pseudorandom number generators*; Salmon et al. 2011,
+*Parallel random numbers: as easy as 1, 2, 3*.
+"""
+
+import math
+import zlib
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from fundiff.types import Times
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed number
+
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one training step, for the samples that this process has.
+
+    Attributes:
+        seed: The run's seed.
+        step: Which step of the run this is, from 0.
+        batch_size: How many samples the step has over all processes.
+        first: The place within the step of this process's first sample.
+        count: How many samples this process has.
+        device: Where the numbers are made.
+    """
+
+    seed: int
+    step: int
+    batch_size: int
+    first: int
+    count: int
+    device: torch.device
+
+    @property
+    def indices(self) -> Int[Tensor, " batch"]:
+        """The global index of each sample, counted over the whole run."""
+        start = self.step * self.batch_size + self.first
+        return torch.arange(start, start + self.count, device=self.device)
+
+    def uniform(self, name: str, *shape: int) -> Float[Tensor, "batch *shape"]:
+        """Draw numbers in [0, 1).
+
+        Args:
+            name: What they are for; other names give independent numbers.
+            shape: The shape of one sample.
+
+        Returns:
+            The numbers, float32, shape ``(batch, *shape)``.
+        """
+        size = math.prod(shape)
+        return _unit(self._bits(name, size)).reshape(self.count, *shape)
+
+    def normal(self, name: str, *shape: int) -> Float[Tensor, "batch *shape"]:
+        """Draw standard Gaussian numbers.
+
+        Args:
+            name: What they are for; other names give independent numbers.
+            shape: The shape of one sample.
+
+        Returns:
+            The numbers, float32, shape ``(batch, *shape)``.
+        """
+        size = math.prod(shape)
+        radius, angle = _unit(self._bits(name, 2 * ((size + 1) // 2))).chunk(2, dim=1)
+        radius = (-2 * (1 - radius).log()).sqrt()
+        angle = 2 * math.pi * angle
+        both = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+        return both[:, :size].reshape(self.count, *shape)
+
+    def chance(self, name: str, probability: float) -> Bool[Tensor, " batch"]:
+        """Decide for each sample whether something happens.
+
+        Args:
+            name: What is decided.
+            probability: How likely it is, from 0 to 1.
+
+        Returns:
+            True where it happens.
+        """
+        return self.uniform(name) < probability
+
+    def timesteps(self, steps: int) -> Times:
+        """Draw a timestep for each sample, spread evenly over the step's whole batch.
+
+        Sample :math:`i` of :math:`B` gets a uniform one from the :math:`i`-th of :math:`B` equal
+        intervals, so each is uniform and a batch covers them all.
+
+        Args:
+            steps: The number of timesteps.
+
+        Returns:
+            Timesteps from 0 to ``steps - 1``.
+        """
+        place = self.first + torch.arange(self.count, device=self.device)
+        within = (place + self.uniform("timestep")) / self.batch_size
+        return (within * steps).long().clamp(max=steps - 1)
+
+    def shuffled(self, length: int) -> Int[Tensor, " batch"]:
+        """Pick items of a data set, each once an epoch, in an order of the epoch's own.
+
+        Args:
+            length: How many items there are.
+
+        Returns:
+            The item of each sample, from 0 to ``length - 1``.
+        """
+        indices = self.indices.cpu()
+        epochs, places = indices // length, indices % length
+        items = torch.empty_like(indices)
+        for epoch in epochs.unique().tolist():
+            generator = torch.Generator().manual_seed(_key(self.seed, f"epoch {epoch}") % 2**63)
+            here = epochs == epoch
+            items[here] = torch.randperm(length, generator=generator)[places[here]]
+        return items.to(self.device)
+
+    def key(self, name: str) -> int:
+        """Return a number for seeding another generator in this step.
+
+        Args:
+            name: What it is for.
+
+        Returns:
+            A number from 0 to 2**63 - 1.
+        """
+        return _key(self.seed, f"{name}, step {self.step}") % 2**63
+
+    def _bits(self, name: str, size: int) -> Int[Tensor, "batch size"]:
+        streams = _mix(self.indices * _GOLDEN + _key(self.seed, name))
+        return _mix(streams[:, None] + torch.arange(1, size + 1, device=self.device) * _GOLDEN)
+
+
+def _key(seed: int, name: str) -> int:
+    scalar = torch.tensor([seed, zlib.crc32(name.encode())]) * _GOLDEN
+    return int(_mix(_mix(scalar[:1]) + scalar[1:]).item())
+
+
+def _mix(x: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    x = (x ^ _shifted(x, 30)) * _MIX_1
+    x = (x ^ _shifted(x, 27)) * _MIX_2
+    return x ^ _shifted(x, 31)
+
+
+def _shifted(x: Int[Tensor, "..."], bits: int) -> Int[Tensor, "..."]:
+    """Shift right without carrying the sign along."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _unit(bits: Int[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
+    return _shifted(bits, 40).float() * 2.0**-24

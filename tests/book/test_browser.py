@@ -1,0 +1,279 @@
+"""The built book in a real browser: `nox -s browser`, after `nox -s book`."""
+
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+SITE = Path(__file__).parents[2] / "_build" / "html"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PAGES = sorted(
+    path.relative_to(SITE).as_posix()
+    for path in SITE.rglob("*.html")
+    if not {"_static", "_modules"} & set(path.relative_to(SITE).parts)
+    if path != SITE / "index.html"  # leads to the first page, which is looked at
+)
+FRONT = "book/index.html"
+GRAVE = {"serious", "critical"}
+
+if shutil.which(NAMES[0]) is None and not any(map(shutil.which, NAMES)):
+    pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)
+if not PAGES:
+    pytest.skip(f"there is no book in {SITE}: run `nox -s book`", allow_module_level=True)
+pytest.importorskip("playwright", reason="Playwright comes with `nox -s browser`")
+
+from axe_playwright_python.sync_playwright import Axe  # noqa: E402
+from playwright.sync_api import (  # noqa: E402
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    ViewportSize,
+    sync_playwright,
+)
+
+WIDE, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that doesn't write a line for each request."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(SITE)))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, NAMES)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A window in which nothing may go wrong: errors and requests to elsewhere fail the test."""
+    context = browser.new_context(viewport=WIDE, base_url=address)
+    page = context.new_page()
+    wrong: list[str] = []
+
+    def say(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            wrong.append(f"said: {message.text}")
+
+    def answer(response: Response) -> None:
+        if response.status >= 400:
+            wrong.append(f"{response.status}: {response.url}")
+
+    def ask(request: Request) -> None:
+        if not request.url.startswith((address, "data:", "blob:")):
+            wrong.append(f"outside: {request.url}")
+
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("console", say)
+    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    page.on("response", answer)
+    page.on("request", ask)
+    yield page
+    context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def read(page: Page, name: str) -> None:
+    """Open a page, and wait until its formulas are set."""
+    page.goto(name, wait_until="load")
+    page.wait_for_function(
+        "!document.querySelector('.math') || (window.MathJax?.startup?.promise && "
+        "MathJax.startup.promise.then(() => true))"
+    )
+
+
+def grave(page: Page) -> list[str]:
+    """Name what axe-core calls serious or critical, with where it is."""
+    options = {
+        "resultTypes": ["violations"],
+        "preload": False,
+    }  # it asks for styles at wrong places
+    found = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in found
+        if each["impact"] in GRAVE
+        for node in each["nodes"][:5]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_and_can_be_read_by_everyone(page: Page, name: str) -> None:
+    read(page, name)
+    formulas = page.locator("article .math").count()
+    assert page.locator("article .math mjx-container").count() >= formulas
+    assert page.locator("mjx-merror").count() == 0
+    lacking = page.eval_on_selector_all(
+        "article figure",
+        "all => all.filter(f => !f.querySelector('figcaption')?.textContent.trim() || "
+        "!(f.querySelector('img')?.alt || f.querySelector('[role=img]')?.ariaLabel))"
+        ".map(f => f.outerHTML.slice(0, 200))",
+    )
+    assert lacking == []
+    unseen = page.eval_on_selector_all(
+        "article img", "all => all.filter(i => !i.hasAttribute('alt')).map(i => i.src)"
+    )
+    assert unseen == []
+    broken = page.evaluate(
+        """async () => {
+            const all = [...document.querySelectorAll("article img")];
+            all.forEach(image => image.loading = "eager");
+            await Promise.all(all.map(image => image.decode().catch(() => null)));
+            return all.filter(image => !image.naturalWidth).map(image => image.src);
+        }"""
+    )
+    assert broken == []
+    assert not (found := grave(page)), "\n".join(found)
+
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_timeout(400)  # the theme's colours fade
+    assert not (found := grave(page)), "\n".join(found)
+
+    page.set_viewport_size(PHONE)
+    width = page.evaluate("document.scrollingElement.scrollWidth")
+    assert width <= PHONE["width"], page.evaluate(
+        f"""[...document.querySelectorAll("article *")]
+            .filter(e => e.getBoundingClientRect().right > {PHONE["width"]})
+            .map(e => e.outerHTML.slice(0, 120)).slice(0, 3)"""
+    )
+
+
+def test_search_finds_a_word(page: Page) -> None:
+    read(page, "search.html?q=anagram")
+    page.wait_for_selector("ul.search li a")
+    titles = page.locator("ul.search li > a").all_inner_texts()
+    assert "Visual anagrams" in titles
+
+
+def test_search_opens_by_the_keyboard(page: Page) -> None:
+    read(page, FRONT)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("inpainting")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=inpainting*")
+    page.wait_for_selector("ul.search li a")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_as_light_as_the_reader_asks(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    read(page, FRONT)
+    page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+    red, green, blue = page.evaluate(
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)"
+    )
+    assert (max(red, green, blue) < 64) == (scheme == "dark")
+
+
+def test_the_menu_opens_on_a_phone(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    read(page, FRONT)
+    link = page.get_by_role("link", name="Visual anagrams", exact=True).first
+    assert not link.is_visible()
+    page.locator("button.primary-toggle").first.click()
+    link.wait_for(state="visible")
+    link.click()
+    page.wait_for_url("**/1-8-anagrams.html")
+
+
+def players() -> list[str]:
+    return [name for name in PAGES if "fd-animation" in (SITE / name).read_text("utf-8")]
+
+
+@pytest.mark.parametrize("name", players())
+def test_an_animation_is_scrubbed_by_the_keyboard(page: Page, name: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    read(page, name)
+    for index in range(page.locator(".fd-animation").count()):
+        player = page.locator(".fd-animation").nth(index)
+        slider, label = player.locator("input"), player.locator("output")
+        picture = player.locator("[role=img]")
+        last = label.inner_text()
+        place = "e => e.style.backgroundPositionY"
+        end = picture.evaluate(place)
+        slider.focus()
+        page.keyboard.press("Home")
+        assert slider.input_value() == "0"
+        assert label.inner_text() == slider.get_attribute("aria-valuetext") != last
+        assert picture.evaluate(place) == "0%" != end
+        page.keyboard.press("ArrowRight")
+        assert slider.input_value() == "1"
+        page.keyboard.press("End")
+        assert (label.inner_text(), picture.evaluate(place)) == (last, end)
+
+
+def test_an_animation_plays_and_stops(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    read(page, FRONT)
+    player = page.locator(".fd-animation").first
+    button, slider = player.locator("button"), player.locator("input")
+    last = int(slider.get_attribute("max") or 0)
+    assert int(slider.input_value()) == last
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-label") == "Pause"
+    page.wait_for_function("s => s.value > 1", arg=slider.element_handle())
+    page.keyboard.press("Enter")
+    stopped = int(slider.input_value())
+    assert 1 < stopped < last
+    page.wait_for_timeout(400)
+    assert int(slider.input_value()) == stopped
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_front_page_moves_only_where_motion_is_welcome(page: Page, motion: str) -> None:
+    page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
+    page.add_init_script(
+        "document.addEventListener('DOMContentLoaded', () => {"
+        " const player = document.querySelector('.fd-animation output');"
+        " window.labels = new Set();"
+        " new MutationObserver(() => labels.add(player.textContent))"
+        "   .observe(player, {childList: true, characterData: true, subtree: true}); })"
+    )
+    read(page, FRONT)
+    page.locator(".fd-animation").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(2500)
+    moved = page.evaluate("labels.size") > 3
+    assert moved == (motion == "no-preference")
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_a_picture_turns_by_the_keyboard(page: Page, motion: str) -> None:
+    page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
+    read(page, FRONT)
+    button = page.locator(".fd-turning button").first
+    picture = button.locator("img")
+    state = "e => { const s = getComputedStyle(e); return [s.transform, s.transitionDuration]; }"
+    upright, duration = picture.evaluate(state)
+    assert (duration == "0s") == (motion == "reduce")
+    button.focus()
+    page.wait_for_timeout(1500)
+    turned, _ = picture.evaluate(state)
+    assert turned != upright
+    assert button.get_attribute("aria-label")

@@ -1,0 +1,379 @@
+"""Chapters to take away: the notebooks and the scripts say and do what the pages do."""
+
+import ast
+import itertools
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import Write
+from nbformat import NotebookNode
+
+from check_site import Site
+from downloads import ABOUT, Plain, Target, definition, notebook, script, shown
+from execute import bring_up_to_date
+from layout import Book, BookError
+
+ROOT = Path(__file__).parents[2]
+FRONT = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
+SOURCE = "@book{{{}, author = {{{}}}, title = {{{}}}, publisher = {{P}}, year = {{{}}}}}\n"
+BIBLIOGRAPHY = "".join(
+    [
+        SOURCE.format("one2020", "Ace, Ann", "First", 2020),
+        SOURCE.format("two2021", "van Bee, Ben and Ace, Ann", "Second", 2021),
+        SOURCE.format("many2022", "Cee, C and Dee, D and Eff, E", "Third", 2022),
+    ]
+)
+MODULE = '''
+import functools
+
+
+@functools.cache
+def add(a, b):
+    """Add, as {eq}`eq-sum` says."""
+    return a + b
+
+
+class Sums:
+    def twice(self, a):
+        return 2 * a
+'''
+KNOWN = {
+    "book/index": Target("book/index", "A book"),
+    "book/a/one": Target("book/a/one", "The first"),
+    "book/b/two": Target("book/b/two", "The second"),
+    "eq-sum": Target("book/a/one", "(3)"),
+    "eq-other": Target("book/b/two", "(7)"),
+    "fig-sum": Target("book/a/one", "Figure 2"),
+    "fig-other": Target("book/b/two", "Figure 5"),
+    "ex-sum": Target("book/a/one", "Exercise 4"),
+}
+UNSAID = re.compile(r"\{[\w:-]+\}`|^\s*[`:]{3,}\s*\{|^:{3,}|\$\$ *\(", re.M)
+
+
+@pytest.fixture
+def book(tmp_path: Path, write: Write) -> Book:
+    write("_config.yml", "parse: {myst_enable_extensions: [colon_fence, dollarmath]}\n")
+    write("_toc.yml", "root: book/index\nentries: [{file: book/a/one}, {file: book/b/two}]\n")
+    write("book/index.md", "# A book\n")
+    write("book/references.bib", BIBLIOGRAPHY)
+    write("tiny/__init__.py", "")
+    write("tiny/sums.py", MODULE)
+    return Book(tmp_path, "tiny")
+
+
+@pytest.fixture
+def plain(book: Book) -> Plain:
+    return Plain(book, "book/a/one", KNOWN)
+
+
+def real() -> Book:
+    return Book(ROOT)
+
+
+def chapters() -> list[str]:
+    """The pages of the real book that have code cells."""
+    book = real()
+    return [
+        docname
+        for docname in book.docnames
+        if re.search(r"^```\{code-cell\}", book.source(docname).read_text("utf-8"), re.M)
+    ]
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Target]:
+    """What the real book's pages can refer to, counted from the first page on."""
+    book, found, counts = real(), {}, dict.fromkeys(("eq", "fig", "ex"), 0)
+    forms = {"eq": "({})", "fig": "Figure {}", "ex": "Exercise {}"}
+    for docname in book.docnames:
+        text = book.source(docname).read_text(encoding="utf-8")
+        title = re.search(r"^# (.+)$", text, re.M)
+        assert title is not None
+        found[docname] = Target(docname, title[1])
+        label = r"(?:^\$\$ *\(|^    name: |^:label: )((eq|fig|ex)-[\w-]+)"
+        for name, kind in re.findall(label, text, re.M):
+            counts[kind] += 1
+            found[name] = Target(docname, forms[kind].format(counts[kind]))
+    return found
+
+
+def code(made: NotebookNode) -> list[str]:
+    return [cell.source for cell in made.cells if cell.cell_type == "code"]
+
+
+def markdown(made: NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("By {eq}`eq-sum` and {eq}`eq-other`.", "By (3) and (7) of *The second*."),
+        ("{numref}`fig-sum`, {numref}`fig-other`", "Figure 2, Figure 5 of *The second*"),
+        ("{ref}`ex-sum`, {ref}`a sum <ex-sum>`", "Exercise 4, a sum"),
+        ("{doc}`../b/two`, {doc}`/book/b/two`", "*The second*, *The second*"),
+        ("the {doc}`next\nchapter <../b/two>` has", "the next chapter has"),
+        ("{func}`tiny.add`, {meth}`~tiny.Sums.twice`", "`tiny.add`, `twice`"),
+        ("{func}`the sum <tiny.add>`", "the sum"),
+        ("so {cite:p}`one2020`", "so (Ace, 2020)"),
+        ("{cite:p}`two2021, many2022`", "(van Bee and Ace, 2021; Cee et al., 2022)"),
+        ("{cite:t}`one2020` says", "Ace (2020) says"),
+        ("$$\na + b\n$$ (eq-sum)", "$$\na + b\n\\tag{3}\n$$"),
+        ("$$ a + b $$ (eq-sum)", "$$ a + b \\tag{3}\n$$"),
+        ("$$\na\n$$\n\nand $b$", "$$\na\n$$\n\nand $b$"),
+        (
+            "```{exercise}\n:label: ex-sum\nAdd {eq}`eq-sum`.\n```",
+            "**Exercise 4**\n\nAdd (3).",
+        ),
+        (
+            "```{solution} ex-sum\n:class: dropdown\nIt is $c$.\n```",
+            "**Solution to Exercise 4**\n\nIt is $c$.",
+        ),
+        (
+            "````{solution-start} ex-sum\n:class: dropdown\n````\n\nIt is.\n\n"
+            "````{solution-end}\n````",
+            "**Solution to Exercise 4**\n\nIt is.",
+        ),
+        (
+            "::::{grid} 1 2\n:gutter: 3\n\n:::{grid-item-card} Left\n:link: x\n\nOne.\n:::\n"
+            ":::{grid-item-card} Right\n\n1. two {eq}`eq-sum`\n:::\n::::\nafter",
+            "**Left**\n\nOne.\n\n**Right**\n\n1. two (3)\n\nafter",
+        ),
+        (":::{note}\nMind.\n\nWell.\n:::", "> **Note**\n>\n> Mind.\n>\n> Well."),
+        (
+            "```{literalinclude} ../../tiny/sums.py\n:pyobject: Sums.twice\n:dedent:\n"
+            ":language: python\n```",
+            "```python\n# tiny/sums.py\ndef twice(self, a):\n    return 2 * a\n```",
+        ),
+        ("```bash\necho {a}`b`\n```", "```bash\necho {a}`b`\n```"),
+        ("code `f{a}` and `{eq}` stay", "code `f{a}` and `{eq}` stay"),
+        ("``{eq}`x` `` stays", "``{eq}`x` `` stays"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "| a | b |\n|---|---|\n| 1 | 2 |"),
+    ],
+)
+def test_what_only_myst_knows_is_said_in_words(plain: Plain, source: str, expected: str) -> None:
+    assert plain.text(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("```{mermaid}\nx\n```", "the directive {mermaid}"),
+        ("{kbd}`x`", "the role {kbd}"),
+        ("{eq}`eq-none`", "'eq-none', which nothing in the book is called"),
+        ("{doc}`none`", "'book/a/none', which nothing"),
+        ("{cite:p}`none1999`", r"none1999, which book/references\.bib hasn't"),
+        ("```{literalinclude} ../../tiny/sums.py\n:lines: 1-3\n```", "literalinclude's :lines:"),
+        ("```{literalinclude} ../../tiny/sums.py\n:pyobject: minus\n```", "minus, which tiny/sums"),
+        ("````{note}\nx\n```", "a block that doesn't end: ````{note}"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(plain: Plain, source: str, message: str) -> None:
+    with pytest.raises(BookError, match=f"book/a/one can't be made a notebook: it has {message}"):
+        plain.text(source)
+
+
+def test_sources_are_listed_once_and_only_where_cited(plain: Plain) -> None:
+    assert plain.sources() == ""
+    plain.text("{cite:p}`two2021` {cite:t}`one2020` {cite:p}`one2020`")
+    assert plain.sources() == (
+        "## References\n\n* Ann Ace. First. P, 2020.\n* Ben van Bee and Ann Ace. Second. P, 2021."
+    )
+
+
+def test_a_definition_has_its_decorators_and_its_docstring() -> None:
+    source = definition(MODULE, "add")
+    assert source.startswith("@functools.cache\ndef add(a, b):\n    ")
+    assert source.endswith("return a + b")
+    assert definition(MODULE, "Sums.thrice") == definition(MODULE, "functools") == ""
+
+
+def test_a_notebook_is_a_chapter_without_results(book: Book, write: Write) -> None:
+    write(
+        "book/a/one.md",
+        f"{FRONT}\n# The first\n\nIt begins.\n\n```{{code-cell}}\n---\ntags: [hide-input]\n"
+        "mystnb:\n  image: {alt: A sum}\n  figure:\n    name: fig-sum\n    caption: |\n"
+        "      A sum,\n      by {eq}`eq-other`.\n---\n1 + 1\n```\n\n```{code-cell}\n2\n```\n\n"
+        "It ends {cite:p}`one2020`.\n",
+    )
+    made = notebook(book, "book/a/one", KNOWN)
+    nbformat.validate(made)
+    about = ABOUT.format(book="A book", package="tiny")
+    assert [(cell.cell_type, cell.source) for cell in made.cells] == [
+        ("markdown", f"# The first\n\n{about}"),
+        ("markdown", "It begins."),
+        ("code", "1 + 1"),
+        ("markdown", "> **Figure 2.** A sum,\n> by (7) of *The second*."),
+        ("code", "2"),
+        ("markdown", "It ends (Ace, 2020)."),
+        ("markdown", "## References\n\n* Ann Ace. First. P, 2020."),
+    ]
+    assert all(not cell.metadata and not cell.get("outputs") for cell in made.cells)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a = 1\na", "a = 1\nshow(a)"),
+        ("draw(\n    1,\n)  # a sum", "show(draw(\n    1,\n))  # a sum"),
+        ("'é'; größe = 2; größe", "'é'; größe = 2; show(größe)"),
+        ("(a\n + b)", "show((a\n + b))"),
+        ("a, b", "show((a, b))"),
+        ("(x for x in y)", "show((x for x in y))"),
+        ("print(1)", "print(1)"),
+        ("a;", "a;"),
+        ("a = 1", "a = 1"),
+        ("if a:\n    b", "if a:\n    b"),
+        ("# nothing", "# nothing"),
+        ("axes.show()", "show(axes.show())"),
+    ],
+)
+def test_a_script_shows_what_a_notebook_would(source: str, expected: str) -> None:
+    assert shown(source) == expected
+    ast.parse(expected)
+
+
+@pytest.mark.parametrize("source", ["%matplotlib inline\n1", "!ls", "a?"])
+def test_magics_are_refused(source: str) -> None:
+    with pytest.raises(BookError, match="can't hold a cell that isn't plain Python"):
+        shown(source)
+
+
+@pytest.mark.parametrize("source", ["show = 1", "def show():\n    pass", "import a as show"])
+def test_a_cell_that_takes_the_scripts_function_is_refused(source: str) -> None:
+    with pytest.raises(BookError, match="has a `show` of its own"):
+        shown(source)
+
+
+@pytest.mark.parametrize("docname", chapters())
+def test_every_chapter_can_be_taken_away(docname: str, known: dict[str, Target]) -> None:
+    book, stem = real(), docname.rpartition("/")[2]
+    made = notebook(book, docname, known)
+    nbformat.validate(made)
+    assert UNSAID.findall(markdown(made)) == []
+    cells = re.findall(
+        r"^```\{code-cell\}\n(?:---\n.*?^---\n)?(.*?)^```$",
+        book.source(docname).read_text(encoding="utf-8"),
+        re.M | re.S,
+    )
+    assert code(made) == [cell.rstrip("\n") for cell in cells]
+
+    written = script(made, stem)
+    compile(written, f"{stem}.py", "exec")
+    comments = re.findall(r"^# ?(.*)", written, re.M)
+    assert UNSAID.findall("\n".join(comments)) == []
+    whole = ast.unparse(ast.parse("\n".join(map(shown, code(made)))))
+    assert ast.unparse(ast.parse(written)).endswith(whole)
+    assert str(ROOT) not in nbformat.writes(made) + written
+
+    again = notebook(book, docname, known)
+    assert nbformat.writes(again) == nbformat.writes(made)
+    assert script(again, stem) == written
+
+
+def test_chapters_import_only_what_comes_with_the_package(known: dict[str, Target]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    brought = {re.split(r"\W", each)[0].lower() for each in project["dependencies"]}
+    imported = set()
+    for docname in chapters():
+        for cell in code(notebook(real(), docname, known)):
+            for node in ast.walk(ast.parse(cell)):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    imported.add(node.module.split(".")[0])
+    others = {name.lower() for name in imported - sys.stdlib_module_names}
+    assert others - {"fundiff"} <= brought
+
+
+def outputs(cell: NotebookNode) -> list[list[str]]:
+    """The kinds of each output of a cell; what a slow cell prints comes in any number of parts."""
+    kinds: list[list[str]] = []
+    for stream, some in itertools.groupby(cell.outputs, lambda output: output.get("name")):
+        kinds += [[stream]] if stream else [sorted(output.data) for output in some]
+    return kinds
+
+
+@pytest.mark.slow
+def test_sphinx_writes_both_and_links_them(book: Book, write: Write) -> None:
+    extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx.ext.intersphinx", "sphinx_exercise"]
+    write(
+        "conf.py",
+        f"import sys\nsys.path.append({str(ROOT / 'book' / '_ext')!r})\nnumfig = True\n"
+        f"extensions = {[*extensions, 'chapters']}\nroot_doc = 'book/index'\n"
+        "nb_ipywidgets_js = {}\nchapters_package = 'tiny'\n"
+        "exclude_patterns = ['_build', 'book/_executed']\n"
+        "myst_enable_extensions = ['colon_fence', 'dollarmath']\n",
+    )
+    write("book/index.md", "# A book\n\n```{toctree}\na/one\nb/two\n```\n\n$$\na\n$$ (eq-first)\n")
+    write("book/b/two.md", "# The second\n\nNo code.\n")
+    cell = "```{code-cell}\nprint(1 + 1)\n```\n"
+    exercise = "```{exercise}\n:label: ex-sum\nAdd.\n```\n"
+    text = f"{cell}\nBy {{eq}}`eq-first`:\n\n$$\nb\n$$ (eq-second)\n\n{exercise}"
+    write("book/a/one.md", f"{FRONT}\n# The first\n\n{text}")
+    bring_up_to_date(book, say=lambda line: None)
+    site = book.build / "site"
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", str(book.root), str(site)]
+    subprocess.run(command, check=True)
+
+    page = (site / "book" / "a" / "one.html").read_text()
+    links = re.findall(r'<a href="([^"]+)" download>(\w+)</a>', page)
+    assert links == [
+        ("../../_downloads/a/one.ipynb", "notebook"),
+        ("../../_downloads/a/one.py", "script"),
+    ]
+    assert "_downloads" not in (site / "book" / "b" / "two.html").read_text()
+    assert list(Site(site).problems()) == []
+    made = nbformat.read(site / "_downloads" / "a" / "one.ipynb", nbformat.NO_CONVERT)
+    said = markdown(made)
+    assert "By (2) of *A book*:\n\n$$\nb\n\\tag{1}\n$$\n\n**Exercise 1**\n\nAdd." in said
+    assert re.search(r'class="eqno">\(1\)|class="eqno">\(1<', page)
+    files = sorted(path.name for path in (site / "_downloads").rglob("*") if path.is_file())
+    assert files == ["one.ipynb", "one.py"]
+
+    write("book/a/one.md", f"{FRONT}\n# The first\n\n{cell}\n{{kbd}}`x`\n")
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "can't be made a notebook: it has the role {kbd}" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "docname",
+    ["book/part-a/1-1-forward-process", "book/part-b/1-1-unet", "book/part-c/2-running-deepfloyd"],
+)
+def test_a_chapter_runs_in_an_empty_folder(
+    docname: str, known: dict[str, Target], tmp_path: Path
+) -> None:
+    """The script leaves the pictures and pages that the committed result has, in its order."""
+    book, stem = real(), docname.rpartition("/")[2]
+    made, before = notebook(book, docname, known), nbformat.read(book.export(docname), 4)
+    kinds = [
+        ".html" if "text/html" in output.data else ".png"
+        for cell in before.cells
+        for output in cell.outputs
+        if {"text/html", "image/png", "image/svg+xml"} & set(output.get("data", {}))
+    ]
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    (tmp_path / f"{stem}.py").write_text(script(made, stem), encoding="utf-8")
+    command = [sys.executable, "-W", "error", str(tmp_path / f"{stem}.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = [f"{stem}-figure-{number}{kind}" for number, kind in enumerate(kinds, start=1)]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(expected)
+    assert re.findall(r"^wrote (.+)$", done.stdout, re.M) == expected
+
+    nbformat.write(made, folder / "chapter.ipynb")
+    execute = Path(sys.executable).with_name("jupyter-execute")
+    env = {**os.environ, "PYTHONWARNINGS": "ignore:IProgress not found"}  # no ipywidgets here
+    subprocess.run([execute, "--inplace", "chapter.ipynb"], cwd=folder, env=env, check=True)
+    after = nbformat.read(folder / "chapter.ipynb", 4)
+    ran = [cell for cell in after.cells if cell.cell_type == "code"]
+    assert [*map(outputs, ran)] == [*map(outputs, before.cells)]

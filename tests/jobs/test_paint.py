@@ -1,0 +1,252 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_floyd
+import torch
+from PIL import Image
+
+from fundiff.cli.main import main
+from fundiff.data.pictures import load_picture, picture, save_picture, to_uint8
+from fundiff.guidance import Bound
+from fundiff.jobs.order import CHUNK, Order, OrderError
+from fundiff.jobs.paint import BLOCK, paint, picture_seed
+from fundiff.models.if_model import TextToImage, load
+from fundiff.sampling import sdedit
+from fundiff.types import Images
+
+STRIDE = 400
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("floyd")
+    tiny_floyd.stage_one(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> TextToImage:
+    return load(folder, device="cpu")
+
+
+def run(model: TextToImage, order: Order, out: Path, *, of: int = 1) -> dict[str, bytes]:
+    for index in range(of):
+        list(paint(model, order, out, process=index, processes=of))
+    return {path.name: path.read_bytes() for path in sorted(out.parent.glob("*.png"))}
+
+
+def test_the_pictures_are_the_same_however_many_processes_paint(
+    model: TextToImage, tmp_path: Path
+) -> None:
+    order = Order("a dog", count=2 * BLOCK + 3, stride=STRIDE)
+    alone = run(model, order, tmp_path / "one" / "a.png")
+    assert [*alone] == [f"a-{number:03}.png" for number in range(19)]
+    assert len(set(alone.values())) == 19
+    assert run(model, order, tmp_path / "three" / "a.png", of=3) == alone
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_processes_of_accelerate_share_an_order(folder: Path, tmp_path: Path) -> None:
+    order = ["a dog", "--count", "19", "--stride", str(STRIDE), "--model", str(folder)]
+    words = ["-m", "fundiff", "sample", *order, "--out"]
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    alone = [sys.executable, *words, str(tmp_path / "one" / "a.png")]
+    subprocess.run(alone, check=True, env=env)
+    many = [sys.executable, *launch, *words, str(tmp_path / "two" / "a.png")]
+    subprocess.run(many, check=True, env=env)
+    one, two = (
+        [(path.name, path.read_bytes()) for path in sorted((tmp_path / name).glob("*.png"))]
+        for name in ("one", "two")
+    )
+    assert len(one) == 19
+    assert one == two
+
+
+def test_a_picture_depends_on_its_number_and_not_on_how_many_there_are(
+    model: TextToImage, tmp_path: Path
+) -> None:
+    order = Order("a dog", seed=5, stride=STRIDE)
+    run(model, order, tmp_path / "a" / "a.png")
+    run(model, replace(order, count=3), tmp_path / "b" / "b.png")
+    run(model, replace(order, seed=6), tmp_path / "c" / "c.png")
+    one, first, other = (
+        load_picture(tmp_path / name, size=32) for name in ("a/a.png", "b/b-000.png", "c/c.png")
+    )
+    torch.testing.assert_close(one, first, rtol=0, atol=2.1 / 255)
+    assert (one - other).abs().max() > 0.1
+
+
+def test_what_is_there_is_not_painted_again(
+    model: TextToImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = Order("a dog", count=BLOCK + 2, stride=STRIDE)
+    before = run(model, order, tmp_path / "a.png")
+    (tmp_path / f"a-{BLOCK:03}.png").unlink()
+    asked: list[int] = []
+    denoiser = TextToImage.denoiser
+
+    def counted(self: TextToImage, prompt: str = "") -> Bound:
+        asked.append(1)
+        return denoiser(self, prompt)
+
+    monkeypatch.setattr(TextToImage, "denoiser", counted)
+    assert run(model, order, tmp_path / "a.png") == before
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "other", [{"prompt": "a man"}, {"seed": 1}, {"scale": 2.0}, {"stride": 300}]
+)
+def test_other_pictures_are_left_alone(
+    other: dict[str, Any], model: TextToImage, tmp_path: Path
+) -> None:
+    order = Order("a dog", stride=STRIDE)
+    before = run(model, order, tmp_path / "a.png")
+    ((name, value),) = other.items()
+    why = rf"\({name} was {getattr(order, name)!r}, is now {value!r}\)"
+    with pytest.raises(OrderError, match=rf"a\.png is there already, and isn't of .*{why}"):
+        run(model, replace(order, **other), tmp_path / "a.png")
+    assert run(model, order, tmp_path / "a.png") == before
+
+
+@pytest.mark.parametrize("text", [None, "{}", "[1]", "my notes"])
+def test_pictures_of_others_are_left_alone(
+    text: str | None, model: TextToImage, tmp_path: Path, images: Callable[..., Images]
+) -> None:
+    save_picture(images(1, 3, 32, 32), tmp_path / "a.png", text={CHUNK: text} if text else {})
+    with pytest.raises(OrderError, match="isn't of this order: choose another"):
+        run(model, Order("a dog", stride=STRIDE), tmp_path / "a.png")
+
+
+def test_each_precision_is_another_order(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sample", "a dog", "--model", str(folder), "--stride", str(STRIDE)]
+    painted = {}
+    for dtype in ("float32", "bfloat16", "float16"):
+        told = [*words, "--dtype", dtype, "--out"]
+        path = tmp_path / f"{dtype}.png"
+        assert main([*told, str(path)]) == 0
+        assert main([*told, str(path)]) == 0
+        with Image.open(path) as image:
+            assert json.loads(image.info["fundiff"])["dtype"] == dtype
+        painted[dtype] = load_picture(path, size=32)
+        if dtype != "float32":
+            assert main([*told, str(tmp_path / "float32.png")]) == 1
+            why = f"(dtype was 'float32', is now '{dtype}')"
+            assert why in capsys.readouterr().err
+    error = (painted["float16"] - painted["float32"]).abs().mean()
+    assert error < (painted["bfloat16"] - painted["float32"]).abs().mean() < 0.1
+
+
+def test_a_file_that_is_no_picture_is_left_alone(model: TextToImage, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("my notes")
+    with pytest.raises(OrderError, match="is there already"):
+        run(model, Order("a dog", stride=STRIDE), tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_text() == "my notes"
+
+
+def test_an_edit_is_sdedit(model: TextToImage, tmp_path: Path) -> None:
+    """With guidance 1 and no thresholding, against the sampling loop itself."""
+    plain = replace(model, threshold=None)
+    source = picture("campanile", size=32)
+    order = Order("a dog", picture=source, i_start=2, scale=1.0, stride=STRIDE)
+    run(plain, order, tmp_path / "a.png")
+
+    *_, state = sdedit(
+        plain.denoiser("a dog"),
+        plain.schedule,
+        source,
+        plain.schedule.timesteps(stride=STRIDE),
+        i_start=2,
+        generator=torch.Generator().manual_seed(picture_seed(0, 0)),
+    )
+    painted = load_picture(tmp_path / "a.png", size=32)
+    torch.testing.assert_close(painted, state.x.clamp(-1, 1), rtol=0, atol=2.1 / 255)
+
+
+def test_inpainting_keeps_what_is_outside(model: TextToImage, tmp_path: Path) -> None:
+    source = picture("campanile", size=32)
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 16:, :] = 1
+    order = Order("a dog", picture=source, mask=mask, stride=STRIDE, count=2)
+    run(model, order, tmp_path / "a.png")
+    for path in tmp_path.glob("*.png"):
+        painted = load_picture(path, size=32)
+        assert to_uint8(painted)[:, :16].equal(to_uint8(source)[:, :16])
+        assert not to_uint8(painted)[:, 16:].equal(to_uint8(source)[:, 16:])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"count": 0}, "count must be at least 1"),
+        ({"seed": -1}, "the seed in"),
+        ({"i_start": 3}, "need a picture"),
+        ({"mask": torch.ones(1, 1, 32, 32)}, "need a picture"),
+    ],
+)
+def test_orders_that_make_no_sense_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(OrderError, match=message):
+        replace(Order("a dog"), **changes)
+
+
+def test_walks_and_names_that_make_no_sense_are_refused(model: TextToImage, tmp_path: Path) -> None:
+    with pytest.raises(OrderError, match=r"call the file .*a\.png"):
+        run(model, Order("a dog"), tmp_path / "a.jpg")
+    with pytest.raises(OrderError, match="stride"):
+        run(model, Order("a dog", stride=0), tmp_path / "a.png")
+    source = picture("campanile", size=32)
+    with pytest.raises(OrderError, match="index from 0 to 2, got 3"):
+        run(model, Order("", picture=source, i_start=3, stride=STRIDE), tmp_path / "a.png")
+
+
+def test_the_command_line_paints(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: Callable[..., Images]
+) -> None:
+    monkeypatch.setenv("FUNDIFF_MODEL", str(folder))
+    save_picture(images(1, 3, 40, 40), tmp_path / "in.png")
+    Image.new("L", (40, 40), 255).save(tmp_path / "mask.png")
+    options = ["--stride", str(STRIDE), "--seed", "3", "--out"]
+    out = [str(tmp_path / f"{i}.png") for i in range(3)]
+    source, mask, told = str(tmp_path / "in.png"), str(tmp_path / "mask.png"), "a man"
+    assert main(["sample", told, *options, out[0]]) == 0
+    assert main(["edit", source, "--prompt", told, "--i-start", "1", *options, out[1]]) == 0
+    assert main(["inpaint", source, mask, "--prompt", told, *options, out[2]]) == 0
+    for path in out:
+        with Image.open(path) as image:
+            assert image.size == (32, 32)
+            said = json.loads(image.info["fundiff"])
+        assert (said["prompt"], said["seed"], said["engine"]) == (told, 3, folder.name)
+        assert said["weights"] == load(folder).digest
+
+
+def test_the_command_line_embeds(folder: Path, tmp_path: Path) -> None:
+    bare, kept = tmp_path / "bare", str(tmp_path / "e.safetensors")
+    tiny_floyd.stage_one(bare, encoder=False)
+    assert main(["embed", "a dog", "--model", str(folder), "--out", kept]) == 0
+    words = ["sample", "a dog", "--model", str(bare), "--stride", str(STRIDE)]
+    out = ["--out", str(tmp_path / "a.png")]
+    assert main([*words, *out]) == 1
+    assert main([*words, "--embeddings", kept, *out]) == 0
+
+
+def test_the_command_line_says_what_is_wrong_in_a_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--model", str(folder), "--out", str(tmp_path / "a.png")]
+    assert main(["sample", "a dog", "--count", "0", *out]) == 1
+    assert "count must be at least 1" in capsys.readouterr().err
+    assert main(["edit", str(tmp_path / "none.png"), "--prompt", "a dog", *out]) == 1
+    assert "none.png" in capsys.readouterr().err
+    assert main(["sample", "a dog", "--model", str(tmp_path), "--out", "a.png"]) == 1
+    assert "neither a folder in IF's format" in capsys.readouterr().err

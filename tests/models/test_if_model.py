@@ -1,0 +1,432 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import tiny_floyd
+import torch
+from diffusers import IFInpaintingPipeline, IFPipeline, UNet2DConditionModel
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from fundiff.filters import GaussianBlur
+from fundiff.guidance import guided
+from fundiff.illusions import anagram, hybrid
+from fundiff.models.embeddings import EmbeddingsError
+from fundiff.models.folded_unet import new_unet
+from fundiff.models.if_format import ModelError, folder_contents, placed, read_unet
+from fundiff.models.if_model import PixelNetwork, load, save_embeddings
+from fundiff.models.placement import Machine, MemoryShortageError, Placement, place
+from fundiff.models.weights import shipped
+from fundiff.process import add_noise, ddim_step, ddpm_step
+from fundiff.recipes.text_to_image import PROMPTS
+from fundiff.sampling import Step, denoise, keep_outside, noise_like, sdedit
+from fundiff.schedule import NoiseSchedule
+from fundiff.types import Images, Prediction, Times
+from fundiff.views import Identity, VerticalFlip
+
+SCHEDULE = NoiseSchedule.cosine()
+
+
+@pytest.fixture(scope="module")
+def floyd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("floyd")
+    tiny_floyd.stage_one(folder)
+    return folder
+
+
+def small() -> UNet2DConditionModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return new_unet((32, 32), layers=1, attend=1).eval().requires_grad_(False)
+
+
+def saved(folder: Path, prompts: dict[str, torch.Tensor]) -> Path:
+    contents = folder_contents(small(), list(prompts), torch.stack(list(prompts.values())))
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("predicts", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("fold", [1, 2])
+def test_network_answers_with_noise(
+    predicts: str, fold: int, images: Callable[..., Images]
+) -> None:
+    """An oracle that knows the picture under the noise, in each of the three ways to say it."""
+    x0, eps = images(3, 3, 8, 8), images(3, 3, 8, 8)
+    t = torch.tensor([10, 500, 980])
+    x_t = add_noise(SCHEDULE, x0, t, eps)
+    alpha_bar = SCHEDULE.alpha_bar[t][:, None, None, None]
+    v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
+    said = {"epsilon": eps, "v_prediction": v, "sample": x0}[predicts]
+
+    class Oracle(torch.nn.Module):
+        def forward(
+            self, x: Images, t: torch.Tensor, encoder_hidden_states: torch.Tensor
+        ) -> "Oracle":
+            assert x.equal(pixel_unshuffle(x_t, fold))
+            assert encoder_hidden_states.shape == (3, 77, 4)
+            self.sample = torch.cat([pixel_unshuffle(part, fold) for part in (said, x0)], dim=1)
+            return self
+
+    network = PixelNetwork(Oracle(), SCHEDULE, fold, predicts)
+    prediction = network(x_t, t, torch.zeros(3, 77, 4))
+    torch.testing.assert_close(prediction.eps, eps, rtol=1e-4, atol=1e-4)
+    assert prediction.variance is not None
+    assert prediction.variance.equal(x0)
+
+
+def test_folder_is_one_that_diffusers_loads(tmp_path: Path) -> None:
+    embeddings = torch.randn(2, 77, 384)
+    saved(tmp_path, dict(zip(["", "a dog"], embeddings, strict=True)))
+    unet = small()
+    for name, value in read_unet(tmp_path).state_dict().items():
+        assert value.dtype == torch.float32
+        assert value.equal(unet.state_dict()[name].half().float())
+    pipeline = IFPipeline.from_pretrained(tmp_path, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    assert pipeline.scheduler.alphas_cumprod.equal(SCHEDULE.alpha_bar)
+    picture = pipeline(
+        prompt_embeds=embeddings[1:],
+        negative_prompt_embeds=embeddings[:1],
+        timesteps=[900, 500, 0],
+        output_type="pt",
+    ).images
+    assert picture.shape == (1, 12, 32, 32)
+    packed = safetensors.torch.load((tmp_path / "prompts.safetensors").read_bytes())
+    assert packed["1"].equal(embeddings[1].half())
+
+
+class Noise:
+    """Stands where diffusers draws noise, and remembers what it gave."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(3)
+        self.given: list[torch.Tensor] = []
+
+    def __call__(self, shape: tuple[int, ...], **kwargs: object) -> torch.Tensor:
+        self.given.append(torch.randn(shape, generator=self.generator))
+        return self.given[-1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 7.0])
+@pytest.mark.parametrize("model", ["floyd", "folded", "bundled"])
+def test_paints_what_diffusers_paints(
+    model: str, scale: float, floyd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same noise and timesteps, by DDPM's step, as :class:`diffusers.IFPipeline`."""
+    prompts = ["", "a photo of a dog"]
+    if model == "folded":
+        rows = torch.randn(2, 77, 384, generator=torch.Generator().manual_seed(0)).half().float()
+        folder = saved(tmp_path, dict(zip(prompts, rows, strict=True)))
+    else:
+        folder = floyd if model == "floyd" else shipped("text-to-image")
+    ours = load(folder, device="cpu", dtype=torch.float32)
+    pipeline = IFPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler.register_to_config(thresholding=False, clip_sample=False)
+    noise = Noise()
+    for module in ("pipelines.deepfloyd_if.pipeline_if", "schedulers.scheduling_ddpm"):
+        monkeypatch.setattr(f"diffusers.{module}.randn_tensor", noise)
+    timesteps = [900, 600, 300, 0]
+    uncond, cond = ours.encode(prompts).split(1)
+    theirs = pipeline(
+        prompt_embeds=cond,
+        negative_prompt_embeds=uncond,
+        guidance_scale=scale,
+        timesteps=timesteps,
+        output_type="pt",
+    ).images
+    fold = ours.network.fold
+    given = iter([pixel_shuffle(part, fold) for part in noise.given])
+
+    def step(
+        schedule: NoiseSchedule,
+        x_t: Images,
+        prediction: Prediction,
+        t: Times,
+        s: Times,
+        noise: Images | None,
+    ) -> Images:
+        return ddpm_step(schedule, x_t, prediction, t, s, next(given, None))
+
+    start = next(given)
+    told = guided(ours.denoiser(prompts[1]), ours.denoiser(), scale=scale)
+    denoiser = told if scale != 1 else ours.denoiser(prompts[1])
+    *_, last = denoise(denoiser, ours.schedule, start, timesteps, step=step)
+    expected = pixel_shuffle(theirs, fold)
+    torch.testing.assert_close(last.x, expected, rtol=0, atol=1e-3)
+
+
+def test_diffusers_inpaints_by_another_rule(
+    floyd: Path, images: Callable[..., Images], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IFInpaintingPipeline keeps the clean original at every step; we noise it to the step's t."""
+    ours = load(floyd, device="cpu")
+    pipeline = IFInpaintingPipeline.from_pretrained(floyd, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler.register_to_config(thresholding=False, clip_sample=False)
+    x0, mask = images(1, 3, 32, 32).clamp(-1, 1), torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    noise = Noise()
+    for module in ("pipelines.deepfloyd_if.pipeline_if_inpainting", "schedulers.scheduling_ddpm"):
+        monkeypatch.setattr(f"diffusers.{module}.randn_tensor", noise)
+    timesteps = [900, 600, 300, 0]
+    uncond, cond = ours.encode(["", "a photo of a dog"]).split(1)
+    outside: list[Images] = []
+    theirs = pipeline(
+        image=x0,
+        mask_image=mask,
+        strength=1.0,
+        prompt_embeds=cond,
+        negative_prompt_embeds=uncond,
+        guidance_scale=7.0,
+        timesteps=timesteps,
+        output_type="pt",
+        callback=lambda i, t, x: outside.append(x[..., 16:].clone()),
+    ).images
+    assert len(outside) == len(timesteps)
+    assert all(x.equal(x0[..., 16:]) for x in outside)
+
+    given = iter(noise.given)
+
+    def step(
+        schedule: NoiseSchedule,
+        x_t: Images,
+        prediction: Prediction,
+        t: Times,
+        s: Times,
+        noise: Images | None,
+    ) -> Images:
+        return ddpm_step(schedule, x_t, prediction, t, s, next(given, None))
+
+    denoiser = guided(ours.denoiser("a photo of a dog"), ours.denoiser(), scale=7)
+    start = add_noise(ours.schedule, x0, torch.tensor([900]), next(given))
+
+    def keep_clean(x: Images, s: int) -> Images:
+        return mask * x + (1 - mask) * x0
+
+    *_, last = denoise(denoiser, ours.schedule, start, timesteps, step=step, constraint=keep_clean)
+    torch.testing.assert_close(last.x, theirs, rtol=0, atol=1e-3)
+
+    seeded, again = (torch.Generator().manual_seed(4) for _ in range(2))
+    keep = keep_outside(ours.schedule, x0, mask, generator=seeded)
+    states = [*denoise(denoiser, ours.schedule, start, timesteps, constraint=keep)]
+    for state in states:
+        fresh = noise_like(x0, again)
+        expected = add_noise(ours.schedule, x0, torch.tensor([state.t]), fresh)
+        torch.testing.assert_close(state.x[..., 16:], expected[..., 16:])
+    assert states[-1].x[..., 16:].equal(x0[..., 16:])
+    assert not states[-1].x.allclose(theirs, atol=1e-3)
+
+
+def test_the_bundled_model_needs_nothing_but_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FUNDIFF_MODEL", raising=False)
+    monkeypatch.setattr("fundiff.models.if_model.TextEncoder.__init__", None)
+    model = load(device="cpu")
+    assert model.size == 64
+    assert model.card is not None
+    assert model.card.recipe == "text-to-image"
+    assert model.card.parameters <= 28_000_000
+    assert model.encode(["", *PROMPTS]).shape == (25, 77, 384)
+    assert model.schedule.alpha_bar.equal(SCHEDULE.alpha_bar)
+
+
+def test_prompts_are_encoded_as_diffusers_does(floyd: Path) -> None:
+    pipeline = IFPipeline.from_pretrained(floyd)
+    prompts = ["A photo of a DOG ", "", "an old man"]
+    expected, _ = pipeline.encode_prompt(prompts, do_classifier_free_guidance=False)
+    torch.testing.assert_close(load(floyd, device="cpu").encode(prompts), expected)
+
+
+def test_every_operation_of_the_book_works(floyd: Path, images: Callable[..., Images]) -> None:
+    model = load(floyd, device="cpu")
+    assert model.size == 32
+    steps = [900, 450, 0]
+    x0 = images(2, 3, 32, 32).clamp(-1, 1)
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    dog, man, uncond = (model.denoiser(p) for p in ("a photo of a dog", "an old man", ""))
+    start = noise_like(x0, torch.Generator().manual_seed(0))
+
+    blur = GaussianBlur(9, 2.0)
+    for denoiser in (
+        dog,
+        guided(dog, uncond, scale=7),
+        guided(anagram((dog, Identity()), (man, VerticalFlip())), uncond, scale=7),
+        guided(hybrid(dog, man, low_pass=blur), uncond, scale=7),
+    ):
+        rules: tuple[Step, ...] = (ddim_step, ddpm_step)
+        for rule in rules:
+            seeded = torch.Generator().manual_seed(1)
+            *_, last = denoise(denoiser, model.schedule, start, steps, step=rule, generator=seeded)
+            assert last.x.shape == x0.shape
+            assert last.x.isfinite().all()
+    generator = torch.Generator().manual_seed(2)
+    *_, edited = sdedit(dog, model.schedule, x0, steps, i_start=1, generator=generator)
+    assert edited.x.isfinite().all()
+    keep = keep_outside(model.schedule, x0, mask, generator=generator)
+    *_, painted = denoise(dog, model.schedule, start, steps, constraint=keep)
+    assert painted.x[..., 16:].equal(x0[..., 16:])
+
+
+def test_known_prompts_need_no_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.randn(2, 77, 384).half().float()
+    model = load(saved(tmp_path, {"": rows[0], "a dog": rows[1]}), device="cpu")
+    monkeypatch.setattr("fundiff.models.if_model.TextEncoder.__init__", None)
+    assert model.encode([" A Dog", ""]).equal(rows[[1, 0]])
+
+
+def test_prompts_are_encoded_once(floyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load(floyd, device="cpu")
+    first = model.encode(["a dog", "a man", "a dog"])
+    monkeypatch.setattr("fundiff.models.if_model.T5Encoder.__init__", None)
+    assert model.encode(["a man", "a dog"]).equal(first[[1, 0]])
+
+
+def test_prompts_are_encoded_once_for_every_load(
+    floyd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load(floyd, device="cpu").encode(["a dog", "a man"])
+    monkeypatch.setattr("fundiff.models.if_model.T5Encoder.__init__", None)
+    assert load(floyd, device="cpu").encode(["a man", "a dog"]).equal(first[[1, 0]])
+
+
+def test_a_text_encoder_that_is_too_large_for_the_gpu_runs_on_the_processor(
+    floyd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(floyd, device="cpu")
+    monkeypatch.setattr("fundiff.models.if_model.t5_size", lambda source: 4_762_310_656)
+    asked: list[Placement] = []
+
+    def put(weights: int, machine: Machine, *, device: torch.device | str) -> Placement:
+        crowded = Machine(2, 12_000_000_000, "some GPU", 8_000_000_000)
+        asked.append(place(weights, crowded, device="cuda" if len(asked) == 0 else device))
+        return asked[-1]
+
+    monkeypatch.setattr("fundiff.models.if_model.place", put)
+    assert model.encode(["a dog"]).isfinite().all()
+    assert asked == [
+        Placement(torch.device("cuda"), torch.float16, by_layer=True),
+        Placement(torch.device("cpu"), torch.bfloat16),
+    ]
+
+
+def test_a_network_layer_by_layer_is_the_same(floyd: Path) -> None:
+    whole = load(floyd, device="cpu").network
+    by_layer = Placement(torch.device("cpu"), torch.float32, by_layer=True)
+    layered = PixelNetwork(placed(read_unet(floyd), by_layer), SCHEDULE)
+    x, t, told = torch.randn(2, 3, 32, 32), torch.tensor([5, 700]), torch.randn(2, 77, 24)
+    assert next(layered.unet.parameters()).is_meta
+    torch.testing.assert_close(layered(x, t, told), whole(x, t, told))
+
+
+def test_a_model_that_is_too_large_is_refused_before_it_is_read(
+    floyd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fundiff.models.if_model.this_machine", lambda: Machine(2, 10_000_000))
+    monkeypatch.setattr("fundiff.models.if_model.read_network", None)
+    with pytest.raises(MemoryShortageError, match=r"weights and their workspace need 0\.5 GB"):
+        load(floyd, device="cpu")
+
+
+def test_embeddings_are_made_once_for_all_models_with_the_encoder(
+    floyd: Path, tmp_path: Path
+) -> None:
+    model = load(floyd, device="cpu")
+    save_embeddings(model, ["A Dog ", "an old man"], tmp_path / "e.safetensors")
+    tiny_floyd.stage_one(tmp_path / "other", encoder=False)
+    other = load(tmp_path / "other", device="cpu", embeddings=tmp_path / "e.safetensors")
+    prompts = ["", "a dog", "An old man"]
+    torch.testing.assert_close(other.encode(prompts), model.encode(prompts), rtol=1e-3, atol=1e-3)
+
+
+def test_other_files_of_embeddings_are_refused(floyd: Path, tmp_path: Path) -> None:
+    rows = {"0": torch.zeros(77, 5), "1": torch.zeros(77, 5)}
+    path = tmp_path / "e.safetensors"
+    path.write_bytes(safetensors.torch.save(rows, metadata={"prompts": '["", "a dog"]'}))
+    with pytest.raises(EmbeddingsError, match=r"has \[77, 5\] numbers for '', where .* \[77, 24\]"):
+        load(floyd, embeddings=path)
+    for content in (safetensors.torch.save(rows), b"something else"):
+        path.write_bytes(content)
+        with pytest.raises(EmbeddingsError, match=r"e\.safetensors should be a file of embeddings"):
+            load(floyd, embeddings=path)
+    with pytest.raises(EmbeddingsError, match=r"none\.safetensors should be a file of embeddings"):
+        load(floyd, embeddings=tmp_path / "none.safetensors")
+
+
+def test_the_environment_names_the_model(floyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNDIFF_MODEL", str(floyd))
+    assert load(device="cpu").name == str(floyd)
+
+
+def test_a_network_wants_to_be_told(floyd: Path) -> None:
+    network = load(floyd, device="cpu").network
+    with pytest.raises(ModelError, match="that of '' means no text"):
+        network(torch.zeros(1, 3, 32, 32), torch.zeros(1, dtype=torch.long), None)
+
+
+def test_stage_two_is_refused(tmp_path: Path) -> None:
+    tiny_floyd.stage_two(tmp_path)
+    with pytest.raises(ModelError, match="is a stage II, which enlarges pictures"):
+        load(tmp_path)
+    index = tmp_path / "model_index.json"
+    said = json.loads(index.read_text())
+    index.write_text(json.dumps({**said, "_class_name": "IFPipeline"}))
+    with pytest.raises(ModelError, match="is a stage II, which enlarges pictures"):
+        load(tmp_path)
+    index.write_text(json.dumps({**said, "_class_name": "StableDiffusionPipeline"}))
+    with pytest.raises(ModelError, match="is a StableDiffusionPipeline, not in the format"):
+        load(tmp_path)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="neither a folder in IF's format"):
+        load(tmp_path)
+
+
+def test_a_model_without_a_network_is_refused(floyd: Path, tmp_path: Path) -> None:
+    tiny_floyd.stage_one(tmp_path)
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ModelError, match="has no network that can be read"):
+        load(tmp_path)
+
+
+def test_a_model_without_an_encoder_says_so(tmp_path: Path) -> None:
+    tiny_floyd.stage_one(tmp_path, encoder=False)
+    with pytest.raises(ModelError, match="no text encoder, and no embedding of 'a dog'"):
+        load(tmp_path, device="cpu").denoiser("a dog")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (GatedRepoError, "accept the licence on the model's page and log in with `hf auth login`"),
+        (RepositoryNotFoundError, "there is no model DeepFloyd/IF-I-M-v1.0, or it needs a token"),
+    ],
+)
+def test_the_hubs_refusals_say_what_to_do(
+    error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise error.__new__(error)
+
+    monkeypatch.setattr("diffusers.configuration_utils.hf_hub_download", refuse)
+    with pytest.raises(ModelError, match=message):
+        load("DeepFloyd/IF-I-M-v1.0")
+
+
+@pytest.mark.slow
+def test_a_compiled_model_paints_the_same(generator: torch.Generator) -> None:
+    x = torch.randn(2, 3, 64, 64, generator=generator)
+    t = torch.tensor([990, 30])
+    plain, compiled = (
+        load("text-to-image", device="cpu", dtype=torch.float32, compiled=c) for c in (False, True)
+    )
+    with torch.no_grad():
+        theirs, ours = plain.denoiser()(x, t), compiled.denoiser()(x, t)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)

@@ -1,0 +1,240 @@
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_emoji import packages
+
+from fundiff.painters.emoji import dataset as module
+from fundiff.painters.emoji import sprites as sprites_module
+from fundiff.painters.emoji.captions import tidied
+from fundiff.painters.emoji.dataset import EmojiPictures, Example
+from fundiff.painters.emoji.rasters import SpriteError
+from fundiff.painters.emoji.scenes import FAMILIAR, Cast
+from fundiff.painters.emoji.sprites import Part, build, load_sprites
+from fundiff.painters.emoji.styles import STYLES, Style
+from fundiff.painters.emoji.themes import THEMES, Theme
+
+pytest.importorskip("resvg_py")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny build, a third of which is held out."""
+    out = tmp_path_factory.mktemp("emoji")
+    sources = packages(out / "packages")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sprites_module, "HELD_OUT", 0.35)
+        build(out / "train", out / "packages", sources=sources[:-1])
+    build(
+        out / "unseen", out / "packages", sources=sources[:-1], unseen=sources[-1], evaluation=True
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def pictures(folder: Path) -> EmojiPictures:
+    return EmojiPictures(folder / "train", seed=3)
+
+
+def same(a: Example, b: Example) -> bool:
+    return torch.equal(a.picture, b.picture) and a.caption == b.caption
+
+
+# examples
+
+
+def test_an_example_is_a_picture_and_a_caption(pictures: EmojiPictures) -> None:
+    picture, caption = pictures.example(5)
+    assert picture.shape == (3, 64, 64)
+    assert picture.dtype == torch.uint8
+    assert caption == caption.lower().strip() != ""
+
+
+def test_examples_depend_on_seed_and_index_alone(folder: Path, pictures: EmojiPictures) -> None:
+    forward = [pictures.example(i) for i in range(30)]
+    again = EmojiPictures(folder / "train", seed=3, length=40)
+    for i in reversed(range(30)):
+        assert same(again.example(i), forward[i])
+        assert same(again[i], forward[i])
+
+
+def test_a_batch_is_its_examples(pictures: EmojiPictures) -> None:
+    indices = [7, 2, 2, 40]
+    batch, captions = pictures.batch(indices)
+    assert batch.shape == (4, 3, 64, 64)
+    for i, index in enumerate(indices):
+        assert same(Example(batch[i], captions[i]), pictures.example(index))
+
+
+def test_threads_do_not_disturb_each_other(pictures: EmojiPictures) -> None:
+    alone = [pictures.example(i) for i in range(24)]
+    found: dict[int, Example] = {}
+
+    def work(first: int) -> None:
+        for i in range(first, 24, 3):
+            found[i] = pictures.example(i)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(same(found[i], alone[i]) for i in range(24))
+
+
+def test_other_seeds_and_indices_give_other_pictures(folder: Path, pictures: EmojiPictures) -> None:
+    other = EmojiPictures(folder / "train", seed=4)
+    assert not any(same(pictures.example(i), other.example(i)) for i in range(10))
+    assert not any(same(pictures.example(i), pictures.example(i + 1)) for i in range(10))
+
+
+@settings(deadline=None, max_examples=40)
+@given(index=st.integers(0, 2**40), seed=st.integers(0, 2**64 - 1))
+def test_any_example_can_be_made(folder: Path, index: int, seed: int) -> None:
+    pictures = cached(folder, seed)
+    picture, caption = pictures.example(index)
+    assert picture.float().std() > 2
+    assert caption
+
+
+def cached(folder: Path, seed: int) -> EmojiPictures:
+    if not CACHE:
+        CACHE.append(EmojiPictures(folder / "train", seed=0, length=2**63))
+    CACHE[0].seed = seed
+    return CACHE[0]
+
+
+CACHE: list[EmojiPictures] = []
+
+
+def test_captions_are_as_varied_as_the_pictures(pictures: EmojiPictures) -> None:
+    captions = pictures.batch(range(300))[1]
+    assert len(set(captions)) > 150
+    for word in ("photo", "oil painting", "lithograph", "drawing", "cartoon", "watercolor", "icon"):
+        assert any(word in caption for caption in captions), word
+
+
+def test_length_and_bounds(folder: Path) -> None:
+    pictures = EmojiPictures(folder / "train", seed=0, length=10)
+    assert len(pictures) == 10
+    assert pictures.digest == load_sprites(folder / "train").digest
+    assert pictures[9].caption == pictures.example(9).caption
+    for index in (-1, 10):
+        with pytest.raises(IndexError, match="examples 0 to 9"):
+            pictures.example(index)
+    with pytest.raises(ValueError, match="at least one"):
+        pictures.batch([])
+
+
+@pytest.mark.parametrize(("seed", "length"), [(-1, 1), (2**64, 1), (0, 0)])
+def test_wrong_numbers_are_refused(seed: int, length: int, folder: Path) -> None:
+    with pytest.raises(ValueError, match="seed must be"):
+        EmojiPictures(folder / "train", seed=seed, length=length)
+
+
+def test_missing_sprites_are_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpriteError, match="build them first"):
+        EmojiPictures(tmp_path, seed=0)
+    with pytest.raises(ValueError, match="no sprites for TRAIN"):
+        EmojiPictures(folder / "unseen", seed=0)
+    with pytest.raises(ValueError, match="no sprites for UNSEEN"):
+        EmojiPictures(folder / "train", seed=0, part=Part.UNSEEN)
+
+
+# what is held out
+
+
+def used(folder: Path, part: Part, monkeypatch: pytest.MonkeyPatch) -> set[bytes]:
+    """The sprites that were looked at while 400 examples were made."""
+    seen: set[bytes] = set()
+    take = Cast.sprite
+
+    def watched(self: Cast, *args: object, **options: object) -> np.ndarray:
+        sprite = take(self, *args, **options)  # type: ignore[arg-type]
+        seen.add(sprite.tobytes())
+        return sprite
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cast, "sprite", watched)
+        EmojiPictures(folder, seed=1, part=part).batch(range(400))
+    return seen
+
+
+def test_what_is_held_out_is_never_trained_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sprites = load_sprites(folder / "train")
+    parts: dict[Part, set[bytes]] = {Part.TRAIN: set(), Part.HELD_OUT: set()}
+    for part in parts:
+        cast = module._cast(sprites, part)
+        parts[part] = {pixels.tobytes() for pixels in cast.pixels}
+        assert used(folder / "train", part, monkeypatch) <= parts[part]
+    only = parts[Part.HELD_OUT] - parts[Part.TRAIN]
+    assert len(only) > 10
+    assert not used(folder / "train", Part.TRAIN, monkeypatch) & only
+
+
+def test_every_train_sprite_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cast = module._cast(load_sprites(folder / "train"), Part.TRAIN)
+    seen = used(folder / "train", Part.TRAIN, monkeypatch)
+    assert len(seen) > 0.9 * len({pixels.tobytes() for pixels in cast.pixels})
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("train", Part.HELD_OUT), ("unseen", Part.UNSEEN)],
+    ids=["held out", "unseen"],
+)
+def test_evaluation_has_its_own_pictures(name: str, part: Part, folder: Path) -> None:
+    pictures = EmojiPictures(folder / name, seed=3, part=part)
+    batch, captions = pictures.batch(range(20))
+    assert batch.float().std(dim=(1, 2, 3)).min() > 2
+    assert all(captions)
+    assert not any("waterfall" in caption for caption in captions)
+
+
+def test_a_familiar_world_has_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "THEMED", 0.0)
+    small = EmojiPictures(folder / "train", seed=1, familiar=True)
+    shown = {c.code for pool in (small._drawn, small._stencils) for c in pool.concepts}
+    assert shown
+    assert shown <= FAMILIAR
+    names = {tidied(c.name) for c in small._cast.concepts if c.code not in FAMILIAR}
+    told = " ".join(small.batch(range(300))[1])
+    assert names
+    assert not any(name in told for name in names)
+    monkeypatch.setattr(module, "FAMILIAR", frozenset())
+    with pytest.raises(ValueError, match="no familiar concept"):
+        EmojiPictures(folder / "train", seed=1, familiar=True)
+
+
+# what the write-up's subjects look like
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.words[0])
+@pytest.mark.parametrize("style", STYLES[:-1], ids=lambda style: style.name)
+def test_every_subject_is_painted_in_every_style(theme: Theme, style: Style, folder: Path) -> None:
+    cast = module._cast(load_sprites(folder / "train"), Part.TRAIN)
+    seen = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        scene = theme.paint(rng, cast, style.name == "photo")
+        back = style.backdrop(rng)[0] if scene.back is None else scene.back
+        picture = style.finish(rng, back, scene.front)
+        assert picture.shape == (3, 64, 64)
+        assert np.isfinite(picture).all()
+        assert picture.min() > -0.1
+        assert picture.max() < 1.1
+        assert picture.std() > 0.03
+        seen.append(picture)
+    assert np.abs(seen[0] - seen[1]).mean() > 0.02
+    assert np.abs(seen[1] - seen[2]).mean() > 0.02
+
+
+def test_a_quarter_shows_the_write_ups_subjects() -> None:
+    assert 0.2 < module.THEMED < 0.35
+    assert sum(theme.share for theme in THEMES[:12]) / sum(t.share for t in THEMES) > 0.85

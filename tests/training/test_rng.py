@@ -1,0 +1,87 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fundiff.training.rng import Draws, _mix
+
+
+def draws(step: int = 3, first: int = 0, count: int = 8, seed: int = 0, batch: int = 8) -> Draws:
+    return Draws(seed, step, batch, first, count, torch.device("cpu"))
+
+
+def test_mixer_is_splitmix64() -> None:
+    """The first outputs of the reference implementation for the seed 1234567."""
+    states = torch.tensor([1234567]) + torch.arange(1, 4) * -7046029254386353131
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert [value % 2**64 for value in _mix(states).tolist()] == published
+
+
+@given(st.integers(0, 7), st.integers(1, 8), st.integers(0, 10**6), st.integers(0, 2**40))
+def test_every_share_of_a_step_has_the_wholes_numbers(
+    first: int, count: int, step: int, seed: int
+) -> None:
+    count = min(count, 8 - first)
+    whole, share = draws(step, seed=seed), draws(step, first, count, seed)
+    here = slice(first, first + count)
+    assert share.indices.equal(whole.indices[here])
+    assert share.normal("eps", 3, 5).equal(whole.normal("eps", 3, 5)[here])
+    assert share.uniform("u").equal(whole.uniform("u")[here])
+    assert share.timesteps(1000).equal(whole.timesteps(1000)[here])
+    assert share.shuffled(50).equal(whole.shuffled(50)[here])
+    assert share.chance("drop", 0.5).equal(whole.chance("drop", 0.5)[here])
+
+
+def test_numbers_depend_on_seed_step_name_and_sample() -> None:
+    one = draws().normal("eps", 100)
+    others = [draws(seed=1), draws(step=4), draws(step=2)]
+    assert not any(one.equal(other.normal("eps", 100)) for other in others)
+    assert not one.equal(draws().normal("other", 100))
+    assert len(one.unique(dim=0)) == 8
+    assert one.equal(draws().normal("eps", 100))
+
+
+def test_normal_numbers_are_normal() -> None:
+    x = draws(count=500, batch=500).normal("eps", 2001).double()
+    assert x.mean().item() == pytest.approx(0, abs=0.005)
+    for power, moment in ((2, 1), (3, 0), (4, 3), (6, 15)):
+        assert (x**power).mean().item() == pytest.approx(moment, abs=0.02 * math.sqrt(4**power))
+    ordered = x.flatten().sort().values
+    exact = torch.special.ndtri(torch.linspace(0.001, 0.999, 999, dtype=torch.float64))
+    places = (torch.linspace(0.001, 0.999, 999) * len(ordered)).long()
+    torch.testing.assert_close(ordered[places], exact, rtol=0, atol=0.02)
+    correlations = torch.corrcoef(x[:50]) - torch.eye(50)
+    assert correlations.abs().max() < 6 / math.sqrt(2001)
+    neighbours = torch.corrcoef(torch.stack([x[:, :-1].flatten(), x[:, 1:].flatten()]))[0, 1]
+    assert abs(neighbours) < 0.005
+
+
+def test_uniform_numbers_fill_the_interval() -> None:
+    u = draws(count=1000, batch=1000).uniform("u", 1000).flatten()
+    assert 0 <= u.min() < 1e-4
+    assert 1 - 1e-4 < u.max() < 1
+    counts = torch.histc(u, bins=100, min=0, max=1)
+    assert ((counts - 10000) ** 2 / 10000).sum() < 99 + 5 * math.sqrt(2 * 99)
+
+
+def test_timesteps_are_spread_evenly() -> None:
+    t = draws(count=8, batch=8).timesteps(1000)
+    assert (t // 125).tolist() == list(range(8))
+    many = torch.cat([draws(step, count=160, batch=160).timesteps(7) for step in range(70)])
+    assert torch.bincount(many, minlength=7).float().sub(1600).abs().max() < 5 * 40
+
+
+def test_shuffled_takes_each_item_once_an_epoch() -> None:
+    items = torch.cat([draws(step).shuffled(20) for step in range(10)])
+    for epoch in items.chunk(4):
+        assert epoch.sort().values.equal(torch.arange(20))
+    assert not items[:20].equal(items[20:40])
+
+
+def test_chance_happens_as_often_as_said() -> None:
+    happened = draws(count=20000, batch=20000).chance("drop", 0.1)
+    assert happened.float().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert not draws().chance("never", 0.0).any()
+    assert draws().chance("always", 1.0).all()
