@@ -156,7 +156,11 @@ VIEWS: dict[str, View] = {
     "skew": Skew(),
     "hinge": SquareHinge(),
 }
-"""The views by the names that the command line knows."""
+"""The views of :mod:`fundiff.views` and :mod:`fundiff.permutations` by their names.
+
+The command line and the tests take all of them; which are scored and shown in the book's tables is
+:data:`fundiff.recipes.illusion_scores.SCORED`.
+"""
 
 
 @runtime_checkable

@@ -2,9 +2,10 @@ r"""Orthogonal views of an image, and the check that a view is one.
 
 A view is a linear map :math:`V` with :math:`V^\top V = 1`. It has to be orthogonal: a denoiser
 was trained on images with white noise, and :math:`V \epsilon` is white noise for any white
-:math:`\epsilon` just when :math:`V` is orthogonal. Every view of the library moves pixels (see
-:mod:`fundiff.permutations`), or negates them, so that it can be undone to the last bit; none
-interpolates.
+:math:`\epsilon` just when :math:`V` is orthogonal. Every view of the library moves pixels, or
+negates them, so that it can be undone to the last bit; none interpolates. Flips, turns and the
+negation are here, all other ways to move pixels in :mod:`fundiff.permutations`; their names are in
+:data:`fundiff.illusions.VIEWS`.
 
 Source: Geng et al. 2024, *Visual anagrams*, section 3.3.
 """

@@ -37,7 +37,7 @@ def turn(images: Images, view: View, *, frames: int = 25, zoom: int = 4) -> list
 
     Args:
         images: Square pictures in [-1, 1].
-        view: A view that moves or negates pixels, as all of :mod:`fundiff.views` do.
+        view: A view that moves or negates pixels, as all of the library do.
         frames: How many frames, at least 2; the first is upright, the last is the view.
         zoom: How many pixels a side each pixel is drawn with.
 

@@ -1,5 +1,6 @@
 """Part B's tasks: what the networks that are trained from scratch learn, and from which data."""
 
+from hashlib import sha256
 from typing import Literal
 
 import torch
@@ -77,6 +78,7 @@ class DiffusionTask:
         objective: ``noise`` as in DDPM, or ``velocity`` as in flow matching.
         classes: Whether the network is told the class.
         left_out: How often it isn't, so that guidance can be had.
+        schedule: The noise levels of the objective ``noise``; Part B's by default.
         started_from: What the network's weights were read from, for the run's identity.
     """
 
@@ -88,19 +90,21 @@ class DiffusionTask:
         objective: Literal["noise", "velocity"] = "noise",
         classes: bool = False,
         left_out: float = 0.1,
+        schedule: NoiseSchedule | None = None,
         started_from: str | None = None,
     ) -> None:
-        self.network, self.schedule = network, mnist_schedule()
+        self.network, self.schedule = network, schedule or mnist_schedule()
         self._pictures, self._started_from = _Pictures(data), started_from
         self._objective, self._classes, self._left_out = objective, classes, left_out
 
     def identity(self) -> dict[str, object]:
-        """Name the data, what is learned and what the weights started from."""
+        """Name the data, what is learned, the noise levels and what the weights started from."""
         return {
             "objective": self._objective,
             "data": self._pictures.data.digest,
             "classes": self._classes,
             "left out": self._left_out if self._classes else None,
+            "schedule": sha256(self.schedule.alpha_bar.numpy().tobytes()).hexdigest()[:16],
             "started_from": self._started_from,
         }
 

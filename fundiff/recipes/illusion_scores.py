@@ -43,6 +43,12 @@ PAIRS = (
 TRIPLES = tuple(zip(*PAIRS, strict=True))
 """Three prompts for three readings, the first ones of the pairs and the second ones."""
 
+SCORED = (
+    *("flip", "rotate-90", "rotate-180", "negate", "jigsaw"),
+    *("patches", "circle", "skew", "hinge"),
+)
+"""The views that are scored, by their names in :data:`fundiff.illusions.VIEWS`."""
+
 COLUMNS = 4
 """How many pictures of a row the sheet has, the best and then the first seeds, as they came."""
 
@@ -91,7 +97,7 @@ class Subject:
 def subjects() -> list[Subject]:
     """List the rows: anagrams by view, then hybrids by split."""
     first = Identity()
-    views = {name: Anagram((first, view)) for name, view in VIEWS.items() if name != "mirror"}
+    views = {name: Anagram((first, VIEWS[name])) for name in SCORED}
     three = Anagram((first, VIEWS["rotate-90"], VIEWS["rotate-180"]))
     kinds: tuple[Mapping[str, Illusion], ...] = ({**views, "three views": three}, hybrids())
     return [

@@ -18,7 +18,7 @@ from fundiff.data.digits import SHIPPED, digits, emoji, fashion, glyphs, mnist, 
 from fundiff.data.labelled import Labelled, LabelledError, Split
 from fundiff.painters.characters.build import sheet
 
-SHEETS = Path(str(files("fundiff") / "characters"))
+SHEETS = Path(str(files("fundiff") / "digits"))
 # numpy.bincount of the labels of the first 10,000 pictures of MNIST's training set
 FIRST_10K = [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978]
 # the sixth row of the first picture of MNIST's training set, a five that tutorials print
