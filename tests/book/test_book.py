@@ -368,7 +368,7 @@ def test_execution_happens_once_and_only_where_needed(book: Book, write: Write) 
     assert run(book) == []
 
     exports = {path: path.read_bytes() for path in book.exports.rglob("*.ipynb")}
-    write("tiny/sums.py", sums.replace("a + b", "a - b"))
+    write("tiny/sums.py", sums.replace("ONE + b", "ONE - b"))
     assert run(book) == ["a/one"]
     assert output(book, "book/a/one") == "-1\n"
 
