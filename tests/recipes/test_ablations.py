@@ -70,7 +70,7 @@ def test_variants_are_compared_and_go_on_where_they_stopped(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(variants, "train", never)
+    monkeypatch.setattr(variants, "new_unet", never)
     assert main([*options, "--out", str(tmp_path / "again")]) == 0
     assert json.dumps(measured(tmp_path / "again").results) == json.dumps(card.results)
 
