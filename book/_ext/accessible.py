@@ -9,6 +9,8 @@ from fundiff.files import write
 _PARAMETERS = re.compile(r'(?<=<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.S)
 # A list whose items aren't said to be such.
 _SOURCES = '<div role="list" class="citation-list">'
+# What opens a chapter's pages in the sidebar, which has a picture and no name.
+_TOGGLE = '<summary><span class="toctree-toggle"'
 
 
 def make_accessible(site: Path) -> None:
@@ -21,6 +23,7 @@ def make_accessible(site: Path) -> None:
         text = path.read_text(encoding="utf-8")
         new = _PARAMETERS.sub(_as_blocks, text)
         new = new.replace(_SOURCES, _SOURCES.replace(' role="list"', ""))
+        new = new.replace(_TOGGLE, _TOGGLE.replace(">", ' aria-label="Pages of this section">', 1))
         if new != text:
             write(path, new.encode())
 

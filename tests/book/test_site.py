@@ -181,6 +181,14 @@ def test_signatures_and_sources_are_what_they_say(site: Path, write: Write) -> N
     )
 
 
+def test_what_opens_a_section_in_the_sidebar_has_a_name(site: Path, write: Write) -> None:
+    toggle = '<details><summary><span class="toctree-toggle" role="presentation"></span></summary>'
+    page = write("nav.html", toggle)
+    make_accessible(site)
+    named = toggle.replace("<summary>", '<summary aria-label="Pages of this section">')
+    assert page.read_text() == named
+
+
 def test_secrets_are_what_the_environment_calls_so() -> None:
     found = secrets(
         {
