@@ -89,7 +89,7 @@ class TextToImage:
         size: The width and height of its pictures.
         width: How many numbers its encoder gives a token.
         placement: Where it runs, and in which precision.
-        digest: What its weights are known by: the digest of their card or files, or the commit.
+        digest: What its weights are known by: their card's identity, their digest, or the commit.
         threshold: The quantile and the largest value of dynamic thresholding, where the model's
             own sampler does it, for :func:`fundiff.guidance.thresholded`.
         card: The card of its weights, where it has one.

@@ -41,7 +41,7 @@ class Card:
         plan: The plan of the training, by field.
         data: What it was trained on, with the data's digest.
         code: The digest of the code of the recipe and the task.
-        started_from: The digest of the card of the weights that the run started from, or None.
+        started_from: The identity of the weights that the run started from, or None.
         steps: How many steps were made.
         pictures: How many pictures were seen, counting repeats.
         seconds: How long it took.
