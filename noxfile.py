@@ -56,9 +56,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests: `nox -s tests -- -m slow` runs the slow ones."""
+    """Run the tests, one process a core: `nox -s tests -- -m slow` runs the slow ones."""
     install(session, "test", "train", "book", "publish")
-    session.run("pytest", *session.posargs, env=ENV)
+    env = {**ENV, "OMP_NUM_THREADS": "1"}
+    workers = ["-n", "logical", "--maxprocesses", "8", "--dist", "worksteal"]
+    session.run("pytest", *workers, *session.posargs, env=env)
 
 
 @nox.session
