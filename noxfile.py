@@ -58,6 +58,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, one process a core: `nox -s tests -- -m slow` runs the slow ones."""
     install(session, "test", "train", "book", "publish")
+    # Threads of several processes on the same cores wait for one another.
     env = {**ENV, "OMP_NUM_THREADS": "1"}
     workers = ["-n", "logical", "--maxprocesses", "8", "--dist", "worksteal"]
     session.run("pytest", *workers, *session.posargs, env=env)
