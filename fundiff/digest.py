@@ -110,12 +110,19 @@ def reached(
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """Give the dotted names that some code imports: modules, and what it imports from them."""
+    """Give the dotted names that some code imports: modules, or what it takes from them."""
+    reads = _reads(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            for alias in node.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                taken = [chain[1:] for chain in reads if chain[0] == bound and chain[1:]]
+                whole = alias.name if alias.asname else bound
+                yield from (".".join((whole, *names)) for names in taken)
+                if not taken:
+                    yield alias.name
 
 
 def texts(node: ast.AST) -> Iterator[str]:
@@ -174,6 +181,9 @@ class _Package:
 
     def _module(self, path: Path) -> _Module:
         definitions, imports = _parsed(path.read_text(encoding="utf-8"))
+        stub = path.with_suffix(".pyi")
+        if stub.is_file():  # what a module imports when it is asked for it
+            imports = {**_parsed(stub.read_text(encoding="utf-8"))[1], **imports}
         above = path.parent.relative_to(self._root).parts
         bound = {
             name: (*above[: len(above) + 1 - level], *chain) if level else chain

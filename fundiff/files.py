@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from fundiff.errors import FundiffError
+
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that a reader finds the old one or the new one, never a part.
@@ -37,7 +39,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     sync_folder(target.parent)
 
 
-class OccupiedError(FileExistsError):
+class OccupiedError(FundiffError):
     """Something that isn't ours lies where a result should go; the message names it."""
 
 

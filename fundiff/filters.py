@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from fundiff.errors import FundiffError
 from fundiff.types import Images, Part
 
 
@@ -33,7 +34,7 @@ class GaussianBlur:
         sigma: The standard deviation :math:`\sigma` in pixels.
 
     Raises:
-        ValueError: The kernel size isn't odd, or ``sigma`` isn't above 0. When called: the image
+        FundiffError: The kernel size isn't odd, or ``sigma`` isn't above 0. When called: the image
             is too small to be reflected, ``kernel_size // 2`` or fewer pixels a side.
     """
 
@@ -43,7 +44,7 @@ class GaussianBlur:
     def __post_init__(self) -> None:
         _require_odd(self.kernel_size)
         if not 0 < self.sigma < math.inf:
-            raise ValueError(f"sigma must be a number above 0, got {self.sigma}")
+            raise FundiffError(f"sigma must be a number above 0, got {self.sigma}")
 
     def __call__(self, x: Images) -> Images:
         """Blur images of any number of channels."""
@@ -63,7 +64,7 @@ class MotionBlur:
         degrees: The line's direction; 0 is along the rows, 45 rises to the right.
 
     Raises:
-        ValueError: The length isn't odd. When called: the image is too small to be reflected.
+        FundiffError: The length isn't odd. When called: the image is too small to be reflected.
     """
 
     length: int = 9
@@ -162,7 +163,7 @@ class Wiener:
         noise: The standard deviation :math:`\sigma` of the noise.
 
     Raises:
-        ValueError: ``noise`` isn't above 0.
+        FundiffError: ``noise`` isn't above 0.
 
     Source:
         Wiener 1949, *Extrapolation, interpolation, and smoothing of stationary time series*.
@@ -173,7 +174,7 @@ class Wiener:
 
     def __post_init__(self) -> None:
         if not 0 < self.noise < math.inf:
-            raise ValueError(f"noise must be a number above 0, got {self.noise}")
+            raise FundiffError(f"noise must be a number above 0, got {self.noise}")
 
     def __call__(self, x: Images) -> Images:
         """Filter noisy images of the reference's shape."""
@@ -239,21 +240,21 @@ def shares(*weights: float) -> tuple[Part, ...]:
         One part for each factor.
 
     Raises:
-        ValueError: The factors don't sum to 1.
+        FundiffError: The factors don't sum to 1.
     """
     if not math.isclose(sum(weights), 1, abs_tol=1e-6):
-        raise ValueError(f"shares must sum to 1, got {list(weights)}")
+        raise FundiffError(f"shares must sum to 1, got {list(weights)}")
     return tuple(Scaled(weight) for weight in weights)
 
 
 def _require_odd(size: int) -> None:
     if size < 1 or size % 2 == 0:
-        raise ValueError(f"a kernel needs an odd size of at least 1, got {size}")
+        raise FundiffError(f"a kernel needs an odd size of at least 1, got {size}")
 
 
 def _require_room(x: Images, size: int) -> None:
     if min(x.shape[-2:]) <= size // 2:
-        raise ValueError(
+        raise FundiffError(
             f"a kernel of {size} pixels reflects {size // 2} at the border, which an image of "
             f"{[*x.shape[-2:]]} pixels doesn't have"
         )

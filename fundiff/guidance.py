@@ -12,13 +12,14 @@ Any callable with the signature of a denoiser can be a part; it is called once f
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.process import predict_eps, predict_x0
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Denoiser, Images, Network, Prediction, Times
@@ -89,24 +90,45 @@ def evaluate(denoiser: Denoiser, x_t: Images, t: Times) -> Prediction:
         What ``denoiser`` says about them.
 
     Raises:
-        ValueError: A condition fits neither one image nor the batch.
+        FundiffError: A condition fits neither one image nor the batch.
     """
-    leaves: list[Question] = []
+    answers = iter(_call([*_leaves(denoiser, x_t)], t))
 
-    def ask(denoiser: Denoiser, x_t: Images) -> Callable[[], Prediction]:
+    def answer(denoiser: Denoiser, x_t: Images) -> Prediction:
         if isinstance(denoiser, Combination):
-            pending = [ask(part, picture) for part, picture in denoiser.parts(x_t)]
-            return lambda: denoiser.mix(x_t, t, [answer() for answer in pending])
-        leaves.append((denoiser, x_t))
-        index = len(leaves) - 1
-        return lambda: answers[index]
+            return denoiser.mix(x_t, t, [answer(*question) for question in denoiser.parts(x_t)])
+        return next(answers)
 
-    answer = ask(denoiser, x_t)
-    answers = _call(leaves, t)
-    return answer()
+    return answer(denoiser, x_t)
 
 
-def _call(leaves: Sequence[Question], t: Times) -> dict[int, Prediction]:
+def batches(denoiser: Denoiser, x_t: Images) -> list[int]:
+    """Say what one evaluation of a nest of denoisers costs, and call none of them.
+
+    Args:
+        denoiser: Any denoiser.
+        x_t: Noisy images.
+
+    Returns:
+        How many images go through the network in each call.
+    """
+    sizes: defaultdict[object, int] = defaultdict(int)
+    for leaf, picture in _leaves(denoiser, x_t):
+        shared = (leaf.network, picture.shape) if isinstance(leaf, Bound) else object()
+        sizes[shared] += len(picture)
+    return list(sizes.values())
+
+
+def _leaves(denoiser: Denoiser, x_t: Images) -> Iterator[Question]:
+    """Name all that is asked in a nest, in the order in which it is answered."""
+    if isinstance(denoiser, Combination):
+        for part, picture in denoiser.parts(x_t):
+            yield from _leaves(part, picture)
+    else:
+        yield denoiser, x_t
+
+
+def _call(leaves: Sequence[Question], t: Times) -> list[Prediction]:
     answers: dict[int, Prediction] = {}
     batches: defaultdict[tuple[Network, torch.Size], list[int]] = defaultdict(list)
     conditions: dict[int, Tensor | None] = {}
@@ -128,7 +150,7 @@ def _call(leaves: Sequence[Question], t: Times) -> dict[int, Prediction]:
         else:
             variance = prediction.variance.chunk(len(indices))
             answers |= {i: Prediction(e, v) for i, e, v in zip(indices, eps, variance, strict=True)}
-    return answers
+    return [answers[index] for index in range(len(leaves))]
 
 
 def _stack(conditions: Sequence[Tensor | None], *, batch: int) -> Tensor | None:
@@ -139,7 +161,7 @@ def _stack(conditions: Sequence[Tensor | None], *, batch: int) -> Tensor | None:
     rows = [null if condition is None else condition for condition in conditions]
     for row in rows:
         if len(row) not in (1, batch):
-            raise ValueError(
+            raise FundiffError(
                 f"a condition must have 1 row or one for each of the {batch} images, "
                 f"got the shape {[*row.shape]}"
             )
@@ -147,128 +169,99 @@ def _stack(conditions: Sequence[Tensor | None], *, batch: int) -> Tensor | None:
 
 
 @dataclass(frozen=True)
-class _FractionOfTime:
-    network: Callable[..., Tensor]
-    schedule: NoiseSchedule
-
-    def __call__(self, x_t: Images, t: Times, condition: Tensor | None) -> Prediction:
-        time = (t + 1) / self.schedule.steps
-        inputs = (x_t, time) if condition is None else (x_t, time, condition)
-        return Prediction(self.network(*inputs))
-
-
-def bind(
-    network: Callable[..., Tensor], schedule: NoiseSchedule, condition: Tensor | None = None
-) -> Denoiser:
-    r"""Make a denoiser of a plain network that is told the time as a fraction.
-
-    The network is called as ``network(x_t, time)`` or ``network(x_t, time, condition)``, with
-    ``time`` :math:`= (t + 1) / T` in (0, 1], and returns the noise.
-
-    Args:
-        network: A network such as :class:`torch.nn.Module`; two denoisers that are bound to the
-            same network and schedule are called as one batch when combined.
-        schedule: The schedule that the network was trained on.
-        condition: A class for each image as one-hot rows, shape ``(1, classes)`` or
-            ``(batch, classes)``, zeros for none. None where every part has none.
-
-    Returns:
-        The denoiser.
-    """
-    return Bound(_FractionOfTime(network, schedule), condition)
-
-
-@dataclass(frozen=True)
-class _Guided(Combination):
-    cond: Denoiser
-    uncond: Denoiser
-    scale: float
-
-    def parts(self, x_t: Images) -> Sequence[Question]:
-        return [(self.cond, x_t), (self.uncond, x_t)]
-
-    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
-        cond, uncond = answers
-        eps = uncond.eps + self.scale * (cond.eps - uncond.eps)
-        return Prediction(eps, kept_variance(answers, cond.variance))
-
-
-def guided(cond: Denoiser, uncond: Denoiser, *, scale: float) -> Denoiser:
-    r"""Guide a denoiser away from another one: classifier-free guidance.
+class Guided(Combination):
+    r"""A denoiser that is guided away from another one: classifier-free guidance.
 
     .. math:: \epsilon = \epsilon_u + s\, (\epsilon_c - \epsilon_u)
 
-    Args:
+    It keeps the variance of ``cond``.
+
+    Attributes:
         cond: The denoiser that knows what to show.
         uncond: The one that doesn't, or that knows what not to show.
         scale: :math:`s`: 0 is unconditional, 1 conditional, above 1 more so. (Ho and Salimans
             write :math:`1 + w` for it.)
 
-    Returns:
-        The guided denoiser; it keeps the variance of ``cond``. This is :eq:`eq-cfg` in the book.
-
     Raises:
-        ValueError: ``scale`` isn't finite.
+        FundiffError: ``scale`` isn't finite.
 
     Source:
         Ho and Salimans 2022, *Classifier-free diffusion guidance*, eq. 6.
     """
-    if not math.isfinite(scale):
-        raise ValueError(f"the guidance scale must be a finite number, got {scale}")
-    return _Guided(cond, uncond, scale)
+
+    cond: Denoiser
+    uncond: Denoiser
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.scale):
+            raise FundiffError(f"the guidance scale must be a finite number, got {self.scale}")
+
+    def parts(self, x_t: Images) -> Sequence[Question]:
+        """Ask both about the same images."""
+        return [(self.cond, x_t), (self.uncond, x_t)]
+
+    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
+        """Go from one answer towards the other, and beyond it."""
+        cond, uncond = answers
+        eps = uncond.eps + self.scale * (cond.eps - uncond.eps)
+        return Prediction(eps, kept_variance(answers, cond.variance))
+
+
+def guided(cond: Denoiser, uncond: Denoiser, *, scale: float) -> Guided:
+    """Return :class:`Guided` of the same arguments: :eq:`eq-cfg` in the book."""
+    return Guided(cond, uncond, scale)
 
 
 @dataclass(frozen=True)
-class _Thresholded(Combination):
-    denoiser: Denoiser
-    schedule: NoiseSchedule
-    ratio: float
-    max_value: float
-
-    def parts(self, x_t: Images) -> Sequence[Question]:
-        return [(self.denoiser, x_t)]
-
-    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
-        (answer,) = answers
-        x0 = predict_x0(self.schedule, x_t, t, answer.eps)
-        bound = x0.abs().flatten(1).quantile(self.ratio, dim=1).clamp(1, self.max_value)
-        bound = bound[:, None, None, None]
-        clipped = x0.clamp(-bound, bound) / bound
-        return answer._replace(eps=predict_eps(self.schedule, x_t, t, clipped))
-
-
-def thresholded(
-    denoiser: Denoiser, schedule: NoiseSchedule, *, ratio: float = 0.95, max_value: float = 1.5
-) -> Denoiser:
-    r"""Keep the clean estimate in range: dynamic thresholding.
+class Thresholded(Combination):
+    r"""A denoiser whose clean estimate is kept in range: dynamic thresholding.
 
     .. math::
 
         \hat x_0 \leftarrow \mathrm{clip}(\hat x_0, -b, b) / b, \qquad
         b = \mathrm{clip}(\mathrm{quantile}_r |\hat x_0|,\, 1,\, b_{\max})
 
-    and the noise is derived again from it. The bound :math:`b` is found for each image.
+    and the noise is derived again from it. The bound :math:`b` is found for each image, and the
+    variance stays as it is.
 
-    Args:
+    Attributes:
         denoiser: The denoiser whose estimate is bounded.
         schedule: The noise levels.
         ratio: The quantile :math:`r`, in (0, 1]. DeepFloyd IF uses 0.95.
         max_value: :math:`b_{\max}`, at least 1. DeepFloyd IF uses 1.5.
 
-    Returns:
-        The bounded denoiser, with the variance of ``denoiser``.
-
     Raises:
-        ValueError: ``ratio`` or ``max_value`` is out of range.
+        FundiffError: ``ratio`` or ``max_value`` is out of range.
 
     Source:
         Saharia et al. 2022, *Photorealistic text-to-image diffusion models*, section 2.3.
     """
-    if not 0 < ratio <= 1 or not max_value >= 1:
-        raise ValueError(
-            f"expected a ratio in (0, 1] and a max_value of at least 1, got {ratio}, {max_value}"
-        )
-    return _Thresholded(denoiser, schedule, ratio, max_value)
+
+    denoiser: Denoiser
+    schedule: NoiseSchedule
+    ratio: float = 0.95
+    max_value: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio <= 1 or not self.max_value >= 1:
+            raise FundiffError(
+                "expected a ratio in (0, 1] and a max_value of at least 1, got "
+                f"{self.ratio}, {self.max_value}"
+            )
+
+    def parts(self, x_t: Images) -> Sequence[Question]:
+        """Ask the denoiser."""
+        return [(self.denoiser, x_t)]
+
+    def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
+        """Bound the clean estimate, and derive the noise again."""
+        (answer,) = answers
+        x0 = predict_x0(self.schedule, x_t, t, answer.eps)
+        bound = x0.abs().flatten(1).quantile(self.ratio, dim=1).clamp(1, self.max_value)
+        bound = bound[:, None, None, None]
+        clipped = x0.clamp(-bound, bound) / bound
+        return answer._replace(eps=predict_eps(self.schedule, x_t, t, clipped))
 
 
 def kept_variance(answers: Sequence[Prediction], variance: Images | None) -> Images | None:

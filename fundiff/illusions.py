@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
+
+from fundiff.errors import FundiffError
 from fundiff.filters import (
     GaussianBlur,
     MotionBlur,
@@ -25,18 +28,52 @@ from fundiff.views import HorizontalFlip, Negation, Rotation, VerticalFlip
 
 
 @dataclass(frozen=True)
-class _Anagram(Combination):
+class Anagram(Combination):
+    r"""A denoiser for which each view of an image shows what its own denoiser wants.
+
+    .. math:: \epsilon = \sum_i w_i\, V_i^{-1}\, \epsilon_i(V_i x_t), \qquad \sum_i w_i = 1
+
+    The raw variances are turned back like the noise, except that a view which negates pixels leaves
+    their variance as it is, and averaged with the same weights.
+
+    Attributes:
+        pairs: Denoisers, each with the view :math:`V_i` under which it sees the image. A view
+            has to be orthogonal, or what the denoiser sees isn't white noise.
+        weights: One weight a pair, summing to 1.
+
+    Raises:
+        FundiffError: There is no pair, or the weights don't fit.
+
+    Source:
+        Geng et al. 2024, *Visual anagrams*, eqs. 3 and 4.
+    """
+
     pairs: tuple[tuple[Denoiser, View], ...]
     weights: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if not self.pairs:
+            raise FundiffError("an anagram needs at least one (denoiser, view) pair, got none")
+        if len(self.weights) != len(self.pairs) or not math.isclose(
+            sum(self.weights), 1, abs_tol=1e-6
+        ):
+            raise FundiffError(
+                f"expected {len(self.pairs)} weights that sum to 1, got {[*self.weights]}"
+            )
+
     def parts(self, x_t: Images) -> Sequence[Question]:
+        """Show each denoiser its view."""
         return [(denoiser, view.apply(x_t)) for denoiser, view in self.pairs]
 
     def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
-        upright = [
-            view.invert(answer.eps) for (_, view), answer in zip(self.pairs, answers, strict=True)
+        """Turn every answer back, and average."""
+        views = [view for _, view in self.pairs]
+        upright = [view.invert(answer.eps) for view, answer in zip(views, answers, strict=True)]
+        variances = [
+            view.invert(answer.variance) * view.invert(torch.ones_like(answer.variance))
+            for view, answer in zip(views, answers, strict=True)
+            if answer.variance is not None
         ]
-        variances = [answer.variance for answer in answers if answer.variance is not None]
         known = len(variances) == len(answers)
         return Prediction(
             _weighted(self.weights, upright),
@@ -44,73 +81,58 @@ class _Anagram(Combination):
         )
 
 
-def anagram(*pairs: tuple[Denoiser, View], weights: Sequence[float] | None = None) -> Denoiser:
-    r"""Denoise so that each view of the image shows what its own denoiser wants.
+def anagram(*pairs: tuple[Denoiser, View], weights: Sequence[float] | None = None) -> Anagram:
+    """Return :class:`Anagram` of pairs of a denoiser and a view: :eq:`eq-anagram` in the book.
 
-    .. math:: \epsilon = \sum_i w_i\, V_i^{-1}\, \epsilon_i(V_i x_t), \qquad \sum_i w_i = 1
-
-    Args:
-        pairs: Denoisers, each with the view :math:`V_i` under which it sees the image. A view
-            has to be orthogonal, or what the denoiser sees isn't white noise.
-        weights: One weight a pair, summing to 1; equal by default.
-
-    Returns:
-        The combined denoiser; the raw variances are averaged as they are, with the same weights
-        and without undoing the views. This is :eq:`eq-anagram` in the book.
-
-    Raises:
-        ValueError: There is no pair, or the weights don't fit.
-
-    Source:
-        Geng et al. 2024, *Visual anagrams*, eqs. 3 and 4.
+    The weights are equal by default.
     """
-    if not pairs:
-        raise ValueError("an anagram needs at least one (denoiser, view) pair, got none")
-    shares = tuple(weights) if weights is not None else (1 / len(pairs),) * len(pairs)
-    if len(shares) != len(pairs) or not math.isclose(sum(shares), 1, abs_tol=1e-6):
-        raise ValueError(f"expected {len(pairs)} weights that sum to 1, got {list(shares)}")
-    return _Anagram(pairs, shares)
+    equal = (1 / len(pairs),) * len(pairs) if pairs else ()
+    return Anagram(pairs, equal if weights is None else tuple(weights))
 
 
 @dataclass(frozen=True)
-class _Factorized(Combination):
-    splits: tuple[tuple[Denoiser, Part], ...]
+class Factorized(Combination):
+    r"""A denoiser for which each part of an image is as its own denoiser wants.
+
+    .. math:: \epsilon = \sum_i P_i\, \epsilon_i(x_t), \qquad \sum_i P_i = 1
+
+    It keeps the variance of the last part.
+
+    Attributes:
+        pairs: Denoisers, each with the linear part :math:`P_i` of its estimate that is kept. The
+            parts have to sum to the identity, as the splits of :mod:`fundiff.filters` do.
+
+    Raises:
+        FundiffError: There is no part.
+
+    Source:
+        Geng et al. 2024, *Factorized diffusion*, eq. 5.
+    """
+
+    pairs: tuple[tuple[Denoiser, Part], ...]
+
+    def __post_init__(self) -> None:
+        if not self.pairs:
+            raise FundiffError("a factorized denoiser needs at least one (denoiser, part)")
 
     def parts(self, x_t: Images) -> Sequence[Question]:
-        return [(denoiser, x_t) for denoiser, _ in self.splits]
+        """Ask every denoiser about the same images."""
+        return [(denoiser, x_t) for denoiser, _ in self.pairs]
 
     def mix(self, x_t: Images, t: Times, answers: Sequence[Prediction]) -> Prediction:
-        kept = [part(answer.eps) for (_, part), answer in zip(self.splits, answers, strict=True)]
+        """Sum the parts of the answers."""
+        kept = [part(answer.eps) for (_, part), answer in zip(self.pairs, answers, strict=True)]
         return Prediction(
             _weighted((1.0,) * len(kept), kept), kept_variance(answers, answers[-1].variance)
         )
 
 
-def factorized(*parts: tuple[Denoiser, Part]) -> Denoiser:
-    r"""Denoise each part of the image as its own denoiser wants.
-
-    .. math:: \epsilon = \sum_i P_i\, \epsilon_i(x_t), \qquad \sum_i P_i = 1
-
-    Args:
-        parts: Denoisers, each with the linear part :math:`P_i` of its estimate that is kept. The
-            parts have to sum to the identity, as the splits of :mod:`fundiff.filters` do.
-
-    Returns:
-        The combined denoiser; it keeps the variance of the last part. This is :eq:`eq-factorized`
-        in the book.
-
-    Raises:
-        ValueError: There is no part.
-
-    Source:
-        Geng et al. 2024, *Factorized diffusion*, eq. 5.
-    """
-    if not parts:
-        raise ValueError("a factorized denoiser needs at least one (denoiser, part), got none")
-    return _Factorized(parts)
+def factorized(*pairs: tuple[Denoiser, Part]) -> Factorized:
+    """Return :class:`Factorized` of pairs of a denoiser and a part: :eq:`eq-factorized`."""
+    return Factorized(pairs)
 
 
-def hybrid(far: Denoiser, near: Denoiser, *, low_pass: Part) -> Denoiser:
+def hybrid(far: Denoiser, near: Denoiser, *, low_pass: Part) -> Factorized:
     r"""Show one thing from afar and another from nearby.
 
     .. math::
@@ -184,14 +206,14 @@ class Illusion(Protocol):
             The denoiser.
 
         Raises:
-            ValueError: There isn't one denoiser for each reading.
+            FundiffError: There isn't one denoiser for each reading.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Anagram:
-    """A picture that shows something else under each view.
+class ByView:
+    """A picture that shows something else under each view: an anagram.
 
     Each view is guided for itself, with its own unconditional estimate.
 
@@ -214,8 +236,8 @@ class Anagram:
 
 
 @dataclass(frozen=True)
-class Hybrid:
-    """A picture that shows something else in each of its parts.
+class ByPart:
+    """A picture that shows something else in each of its parts: a hybrid.
 
     Attributes:
         parts: Linear parts that sum to the identity, the one seen from farthest first.
@@ -247,7 +269,7 @@ class _Sum:
         return total
 
 
-def hybrids(*, kernel_size: int = 33, sigma: float = 2.0) -> dict[str, Hybrid]:
+def hybrids(*, kernel_size: int = 33, sigma: float = 2.0) -> dict[str, ByPart]:
     r"""Return the hybrids of two and three readings by the names that the command line knows.
 
     Args:
@@ -259,19 +281,19 @@ def hybrids(*, kernel_size: int = 33, sigma: float = 2.0) -> dict[str, Hybrid]:
         Hybrids by distance, by colour, by motion, and by distance of three readings.
 
     Raises:
-        ValueError: As :class:`fundiff.filters.GaussianBlur`.
+        FundiffError: As :class:`fundiff.filters.GaussianBlur`.
     """
     blur, fine = GaussianBlur(kernel_size, sigma), GaussianBlur(kernel_size, sigma / 2)
     return {
-        "blur": Hybrid(low_and_high(blur)),
-        "colour": Hybrid(grey_and_colour()),
-        "motion": Hybrid(motion_and_rest(MotionBlur())),
-        "triple": Hybrid(three_bands(fine, blur)),
+        "blur": ByPart(low_and_high(blur)),
+        "colour": ByPart(grey_and_colour()),
+        "motion": ByPart(motion_and_rest(MotionBlur())),
+        "triple": ByPart(three_bands(fine, blur)),
     }
 
 
 def _require_one_each(conds: Sequence[Denoiser], readings: Sequence[object]) -> None:
     if len(conds) != len(readings):
-        raise ValueError(
+        raise FundiffError(
             f"expected a denoiser for each of the {len(readings)} readings, got {len(conds)}"
         )

@@ -53,7 +53,7 @@ def noise_loss(
 
     Args:
         network: :math:`\epsilon_\theta`, called with the noisy images, the time as a fraction in
-            (0, 1] and, if there is one, the condition, as by :func:`fundiff.guidance.bind`.
+            (0, 1] and, if there is one, the condition, as by :func:`fundiff.networks.bind`.
         schedule: The noise levels, :math:`T` of them.
         x0: The clean images, :math:`n` values each.
         t: The timestep of each.
@@ -64,7 +64,7 @@ def noise_loss(
         A mean squared error for each image. This is :eq:`eq-noise-loss` in the book.
 
     Raises:
-        ValueError: A timestep isn't in the schedule.
+        FundiffError: A timestep isn't in the schedule.
 
     Source:
         Ho et al. 2020, *Denoising diffusion probabilistic models*, eq. 14.
@@ -130,7 +130,7 @@ def min_snr_weight(
         One weight a sample. This is in :eq:`eq-min-snr` in the book.
 
     Raises:
-        ValueError: A timestep isn't in the schedule.
+        FundiffError: A timestep isn't in the schedule.
 
     Source:
         Hang et al. 2023, *Efficient diffusion training via min-SNR weighting*, section 3.4.

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.types import Images
 
 Grid = Int[Tensor, "height width"]
@@ -32,7 +33,7 @@ class PixelMove(ABC):
             The same numbers, rearranged.
 
         Raises:
-            ValueError: The view makes no sense for this size.
+            FundiffError: The view makes no sense for this size.
         """
 
     def apply(self, x: Images) -> Images:
@@ -89,7 +90,7 @@ class PatchPermutation(PixelMove):
         """Shuffle the patches."""
         height, width = (length // self.per_side for length in grid.shape)
         if not height or not width:
-            raise ValueError(
+            raise FundiffError(
                 f"{self.per_side} patches a side need an image of at least as many pixels a "
                 f"side, got {[*grid.shape]}"
             )
@@ -119,7 +120,7 @@ class Jigsaw(PixelMove):
     def source(self, grid: Grid) -> Grid:
         """Rearrange the pieces."""
         if grid.shape[0] != grid.shape[1]:
-            raise ValueError(f"a jigsaw needs a square image, got {[*grid.shape]}")
+            raise FundiffError(f"a jigsaw needs a square image, got {[*grid.shape]}")
         pieces = _jigsaw_pieces(len(grid))
         turned = torch.stack([grid.rot90(turns) for turns in range(4)])
         generator = torch.Generator().manual_seed(self.seed)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Images, Prediction, Times
 
@@ -27,7 +28,7 @@ def add_noise(schedule: NoiseSchedule, x0: Images, t: Times, eps: Images) -> Ima
         The noisy images; at ``t = -1`` the clean ones. This is :eq:`eq-forward` in the book.
 
     Raises:
-        ValueError: A timestep isn't in the schedule.
+        FundiffError: A timestep isn't in the schedule.
 
     Source:
         Ho et al. 2020, *Denoising diffusion probabilistic models*, eq. 4.
@@ -57,13 +58,13 @@ def add_more_noise(
         The images at timestep ``s``. This is :eq:`eq-more-noise` in the book.
 
     Raises:
-        ValueError: ``s`` is below ``t`` somewhere, or a timestep isn't in the schedule.
+        FundiffError: ``s`` is below ``t`` somewhere, or a timestep isn't in the schedule.
 
     Source:
         Lugmayr et al. 2022, *RePaint*, eq. 1, over several timesteps at once.
     """
     if (s < t).any():
-        raise ValueError(f"noise can only be added towards a later timestep, got {t} to {s}")
+        raise FundiffError(f"noise can only be added towards a later timestep, got {t} to {s}")
     kept = schedule.at(s) / schedule.at(t)
     return kept.sqrt() * x_t + (1 - kept).sqrt() * noise
 
@@ -86,7 +87,7 @@ def predict_x0(schedule: NoiseSchedule, x_t: Images, t: Times, eps: Images) -> I
         The clean estimate, not clipped to any range. This is :eq:`eq-x0` in the book.
 
     Raises:
-        ValueError: A timestep isn't in the schedule.
+        FundiffError: A timestep isn't in the schedule.
 
     Source:
         Ho et al. 2020, *Denoising diffusion probabilistic models*, eq. 15.
@@ -107,13 +108,13 @@ def predict_eps(schedule: NoiseSchedule, x_t: Images, t: Times, x0: Images) -> I
         x0: The clean images, as estimated.
 
     Raises:
-        ValueError: A timestep is -1, where there is no noise to find, or isn't in the schedule.
+        FundiffError: A timestep is -1, where there is no noise to find, or isn't in the schedule.
 
     Source:
         Song et al. 2020, *Denoising diffusion implicit models*, eq. 9, solved for the noise.
     """
     if (t < 0).any():
-        raise ValueError(f"a clean image has no noise to find: expected t >= 0, got {t.tolist()}")
+        raise FundiffError(f"a clean image has no noise to find: expected t >= 0, got {t.tolist()}")
     alpha_bar = schedule.at(t)
     return (x_t - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
 
@@ -134,7 +135,7 @@ def velocity(schedule: NoiseSchedule, x0: Images, t: Times, eps: Images) -> Imag
         :eq:`eq-velocity` in the book.
 
     Raises:
-        ValueError: A timestep isn't in the schedule.
+        FundiffError: A timestep isn't in the schedule.
 
     Source:
         Salimans and Ho 2022, *Progressive distillation*, appendix D.
@@ -155,7 +156,7 @@ def v_to_eps(schedule: NoiseSchedule, x_t: Images, t: Times, v: Images) -> Image
         v: Their velocity, as estimated.
 
     Raises:
-        ValueError: A timestep isn't in the schedule.
+        FundiffError: A timestep isn't in the schedule.
 
     Source:
         Salimans and Ho 2022, *Progressive distillation*, appendix D.
@@ -199,14 +200,14 @@ def ddim_step(
         The images at timestep ``s``. This is :eq:`eq-ddim` in the book.
 
     Raises:
-        ValueError: ``eta`` is out of range, ``noise`` is missing, or a timestep isn't in the
+        FundiffError: ``eta`` is out of range, ``noise`` is missing, or a timestep isn't in the
             schedule.
 
     Source:
         Song et al. 2020, *Denoising diffusion implicit models*, eqs. 12 and 16.
     """
     if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie between 0 and 1, got {eta}")
+        raise FundiffError(f"eta must lie between 0 and 1, got {eta}")
     alpha_bar_t, alpha_bar_s = schedule.at(t), schedule.at(s)
     x0 = predict_x0(schedule, x_t, t, prediction.eps)
     if eta == 0:
@@ -258,7 +259,7 @@ def ddpm_step(
         The images at timestep ``s``. This is :eq:`eq-posterior` in the book.
 
     Raises:
-        ValueError: ``s`` isn't below ``t``, ``noise`` is missing, or a timestep isn't in the
+        FundiffError: ``s`` isn't below ``t``, ``noise`` is missing, or a timestep isn't in the
             schedule.
 
     Source:
@@ -266,7 +267,7 @@ def ddpm_step(
         Dhariwal 2021, *Improved denoising diffusion probabilistic models*, eq. 15.
     """
     if (s >= t).any():
-        raise ValueError(
+        raise FundiffError(
             f"the posterior goes to an earlier timestep, got {t.tolist()} to {s.tolist()}"
         )
     alpha_bar_t, alpha_bar_s = schedule.at(t), schedule.at(s)
@@ -294,6 +295,6 @@ def _scaled_noise(
     clean = (s < 0)[:, None, None, None]
     if noise is None:
         if not clean.all():
-            raise ValueError("this step draws noise: pass a generator to the loop, or noise here")
+            raise FundiffError("this step draws noise: pass a seed to the loop, or noise here")
         return torch.zeros_like(sigma)
     return torch.where(clean, 0.0, sigma * noise)

@@ -7,13 +7,18 @@ indices of this table, :math:`0 \dots T - 1`, as in diffusers; papers that count
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.types import Times
+
+WALK = 34
+"""How many timesteps a walk has, unless another number is asked for, as in the write-up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,7 @@ class NoiseSchedule:
             :math:`(0, 1)`, in float32, or in float64 where more digits matter.
 
     Raises:
-        ValueError: The table isn't one-dimensional, or isn't strictly decreasing inside
+        FundiffError: The table isn't one-dimensional, or isn't strictly decreasing inside
             :math:`(0, 1)`.
     """
 
@@ -34,11 +39,11 @@ class NoiseSchedule:
     def __post_init__(self) -> None:
         table = self.alpha_bar
         if table.ndim != 1 or not len(table):
-            raise ValueError(
+            raise FundiffError(
                 f"alpha_bar must be a table with at least one step, got the shape {[*table.shape]}"
             )
         if not (table.diff() < 0).all() or not 0 < table[-1] <= table[0] < 1:
-            raise ValueError(
+            raise FundiffError(
                 "alpha_bar must decrease strictly inside (0, 1), got values "
                 f"from {table[0].item():.6g} to {table[-1].item():.6g}"
             )
@@ -60,14 +65,14 @@ class NoiseSchedule:
             The schedule, equal to diffusers' ``beta_schedule="linear"`` to the last bit.
 
         Raises:
-            ValueError: ``steps`` is below 1, or the bounds aren't in order inside (0, 1).
+            FundiffError: ``steps`` is below 1, or the bounds aren't in order inside (0, 1).
 
         Source:
             Ho et al. 2020, *Denoising diffusion probabilistic models*, section 4.
         """
         _require_steps(steps)
         if not 0 < beta_min <= beta_max < 1:
-            raise ValueError(
+            raise FundiffError(
                 f"expected 0 < beta_min <= beta_max < 1, got {beta_min} and {beta_max}"
             )
         beta = torch.linspace(beta_min, beta_max, steps, dtype=torch.float32)
@@ -90,7 +95,7 @@ class NoiseSchedule:
             :eq:`eq-cosine` in the book.
 
         Raises:
-            ValueError: ``steps`` is below 1.
+            FundiffError: ``steps`` is below 1.
 
         Source:
             Nichol and Dhariwal 2021, *Improved denoising diffusion probabilistic models*, eq. 17.
@@ -105,6 +110,39 @@ class NoiseSchedule:
             dtype=torch.float32,
         )
         return cls(torch.cumprod(1 - beta, dim=0))
+
+    @classmethod
+    def flow(cls, steps: int = 1000) -> "NoiseSchedule":
+        r"""The noise levels of flow matching, at even distances in its time :math:`\tau`.
+
+        .. math::
+
+            \bar\alpha_t = \frac{\tau^2}{\tau^2 + (1 - \tau)^2}, \qquad
+            \tau = 1 - \frac{t + 1}{T}
+
+        A point :math:`\tau x_0 + (1 - \tau) \epsilon` of a straight line has the signal and the
+        noise of this schedule once it is divided by :math:`\sqrt{\tau^2 + (1 - \tau)^2}`. A step of
+        :func:`fundiff.process.ddim_step` from one timestep to the next is Euler's rule along it,
+        :eq:`eq-euler` in the book.
+
+        Args:
+            steps: The number of timesteps :math:`T`.
+
+        Returns:
+            The schedule. At its noisy end :math:`\tau` is 1/5000 and not 0, since of noise alone no
+            clean estimate can be derived.
+
+        Raises:
+            FundiffError: ``steps`` is below 1.
+
+        Source:
+            Lipman et al. 2023, *Flow matching for generative modeling*, section 4.1; Kingma and
+            Gao 2023, *Understanding diffusion objectives as the ELBO*, appendix D.
+        """
+        _require_steps(steps)
+        tau = 1 - (torch.arange(steps, dtype=torch.float64) + 1) / steps
+        tau[-1] = min(0.0002, 0.5 / steps)
+        return cls((tau.square() / (tau.square() + (1 - tau).square())).float())
 
     @property
     def steps(self) -> int:
@@ -121,11 +159,11 @@ class NoiseSchedule:
             :math:`\bar\alpha_t`, shape ``(batch, 1, 1, 1)``, on the device of ``t``.
 
         Raises:
-            ValueError: A timestep lies outside :math:`-1 \dots T - 1`.
+            FundiffError: A timestep lies outside :math:`-1 \dots T - 1`.
         """
         index = t.to(self.alpha_bar.device, torch.long)
         if len(index) and not -1 <= index.min() <= index.max() < self.steps:
-            raise ValueError(
+            raise FundiffError(
                 f"expected timesteps from -1 (clean) to {self.steps - 1}, "
                 f"got {index.min().item()} to {index.max().item()}"
             )
@@ -145,28 +183,74 @@ class NoiseSchedule:
         """
         return self.alpha_bar / (1 - self.alpha_bar)
 
-    def timesteps(self, *, stride: int = 30, start: int | None = None) -> list[int]:
-        """List every ``stride``-th timestep, from noisy to clean, ending at 0.
+    def timesteps(
+        self, *, stride: int | None = None, count: int | None = None, start: int | None = None
+    ) -> list[int]:
+        """List the timesteps of a walk, from noisy to clean, ending at 0.
 
         Args:
-            stride: The distance between neighbours.
+            stride: The distance between neighbours: the multiples of it up to ``start`` are listed,
+                such as 990, 960, …, 0 for a stride of 30 and 1000 steps. The default gives 34 of
+                them, whatever the number of steps.
+            count: Instead of a stride, how many timesteps, evenly spread from ``start`` to 0.
             start: No timestep is above this; :math:`T - 1` by default.
 
         Returns:
-            The multiples of ``stride`` up to ``start``, in falling order, such as 990, 960, …, 0
-            for a stride of 30 and 1000 steps.
+            The timesteps, in falling order.
 
         Raises:
-            ValueError: ``stride`` is below 1, or ``start`` isn't a timestep.
+            FundiffError: ``stride`` or ``count`` is below 1 or both are given, ``count`` is above
+                the number of timesteps, or ``start`` isn't a timestep.
         """
         top = self.steps - 1 if start is None else start
-        if stride < 1:
-            raise ValueError(f"stride must be at least 1, got {stride}")
         if not 0 <= top < self.steps:
-            raise ValueError(f"start must be a timestep from 0 to {self.steps - 1}, got {top}")
+            raise FundiffError(f"start must be a timestep from 0 to {self.steps - 1}, got {top}")
+        if count is not None:
+            if stride is not None or not 1 <= count <= top + 1:
+                raise FundiffError(
+                    f"expected a stride, or a count from 1 to {top + 1}, got {stride} and {count}"
+                )
+            return [round(t) for t in torch.linspace(top, 0, count, dtype=torch.float64).tolist()]
+        stride = math.ceil(self.steps / WALK) if stride is None else stride
+        if stride < 1:
+            raise FundiffError(f"stride must be at least 1, got {stride}")
         return list(range(top - top % stride, -1, -stride))
+
+
+def resampling(timesteps: Sequence[int], *, jump: int, times: int) -> list[int]:
+    """List the timesteps of a walk that goes over each stretch of its way several times.
+
+    Counted from the end of the list, every ``jump`` stops the walk goes back up by ``jump`` stops
+    and comes down again, until it has gone that stretch ``times`` times. On the way up
+    :func:`fundiff.sampling.denoise` adds noise; on each way down the network can bring new and old
+    parts of a picture together.
+
+    Args:
+        timesteps: The plain walk, from noisy to clean.
+        jump: How many stops it goes back up, at least 1.
+        times: How often each stretch is walked down; 1 gives the plain walk.
+
+    Raises:
+        FundiffError: ``jump`` or ``times`` is below 1.
+
+    Source:
+        Lugmayr et al. 2022, *RePaint*, section 4.2, whose jumps up are taken at once here.
+    """
+    if jump < 1 or times < 1:
+        raise FundiffError(f"jump and times must be at least 1, got {jump} and {times}")
+    last = len(timesteps) - 1
+    left = dict.fromkeys(range(0, last + 1 - jump, jump), times - 1)
+    walk, level = [], last + 1
+    while level > 0:
+        level -= 1
+        walk.append(timesteps[last - level])
+        if left.get(level):
+            left[level] -= 1
+            level += jump
+            walk.append(timesteps[last - level])
+    return walk
 
 
 def _require_steps(steps: int) -> None:
     if steps < 1:
-        raise ValueError(f"a schedule needs at least 1 step, got {steps}")
+        raise FundiffError(f"a schedule needs at least 1 step, got {steps}")

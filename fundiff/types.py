@@ -17,9 +17,6 @@ Images = Float[Tensor, "batch channel height width"]
 Times = Int[Tensor, " batch"]
 """A timestep for each image of a batch, ``(batch,)``; -1 means clean."""
 
-Constraint = Callable[[Images, int], Images]
-"""Called on an image and the timestep that it is at; returns the image as it has to be there."""
-
 Part = Callable[[Images], Images]
 """A linear map of images to images, such as a filter; the parts of a split sum to the identity."""
 

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.types import Images, View
 
 Turned = Float[Tensor, "batch channel _ _"]
@@ -98,7 +99,7 @@ TOLERANCE = 1e-4
 """How far from orthogonal a view may be, for rounding."""
 
 
-class ViewError(ValueError):
+class ViewError(FundiffError):
     """A view that isn't orthogonal; the message says which check fails, and by how much."""
 
 

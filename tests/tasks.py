@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fundiff.process import add_noise
+from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
-from fundiff.training.rng import Draws
 
 
 class SmallTask:

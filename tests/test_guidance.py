@@ -3,10 +3,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from networks import RandomNetwork
-from torch import Tensor, nn
 
 from fundiff.filters import GaussianBlur, grey_and_colour, three_bands
-from fundiff.guidance import Bound, bind, guided, thresholded
+from fundiff.guidance import Bound, Thresholded, batches, guided
 from fundiff.illusions import anagram, factorized, hybrid
 from fundiff.permutations import Jigsaw
 from fundiff.process import predict_x0
@@ -59,8 +58,16 @@ def test_anagram_asks_each_about_its_own_view(x_t: Images, t: Times) -> None:
     upright = one(x_t, t)
     flipped = two(x_t.flip(-2), t)
     torch.testing.assert_close(answer.eps, 0.3 * upright.eps + 0.7 * flipped.eps.flip(-2))
-    expected = 0.3 * variance(upright) + 0.7 * variance(flipped)
+    expected = 0.3 * variance(upright) + 0.7 * variance(flipped).flip(-2)
     torch.testing.assert_close(variance(answer), expected)
+
+
+def test_a_variance_is_turned_back_and_not_negated(x_t: Images, t: Times) -> None:
+    for view in (Jigsaw(), Rotation(1), Negation()):
+        answer = anagram((plain(1), view))(x_t, t)
+        seen = variance(plain(1)(view.apply(x_t), t))
+        back = seen if isinstance(view, Negation) else view.invert(seen)
+        torch.testing.assert_close(variance(answer), back)
 
 
 def test_anagram_of_one_denoiser_turns_with_the_image(x_t: Images, t: Times) -> None:
@@ -90,7 +97,7 @@ def test_hybrid_is_low_of_far_and_high_of_near(x_t: Images, t: Times) -> None:
 
 def test_thresholded_estimate_is_saharias(x_t: Images, t: Times) -> None:
     t = torch.tensor([900, 800, 500, 250, 100])
-    answer = thresholded(plain(1), SCHEDULE, ratio=0.9, max_value=3.0)(x_t, t)
+    answer = Thresholded(plain(1), SCHEDULE, ratio=0.9, max_value=3.0)(x_t, t)
     before = predict_x0(SCHEDULE, x_t, t, plain(1)(x_t, t).eps)
     after = predict_x0(SCHEDULE, x_t, t, answer.eps)
     for one, other in zip(before, after, strict=True):
@@ -117,15 +124,15 @@ def leaf(network: RandomNetwork, seed: int, batch: int = 1) -> Bound:
 def nest(network: Callable[[int], Denoiser]) -> Denoiser:
     """Everything inside everything, over the denoisers that ``network`` makes of a number."""
     two_views = anagram((network(1), Identity()), (network(2), Jigsaw()), weights=(0.4, 0.6))
-    mixed = hybrid(two_views, thresholded(network(3), SCHEDULE), low_pass=BLUR)
+    mixed = hybrid(two_views, Thresholded(network(3), SCHEDULE), low_pass=BLUR)
     inner = guided(mixed, network(4), scale=3)
     outer = anagram((inner, Rotation(1)), (network(5), Negation()), (network(1), VerticalFlip()))
-    return thresholded(guided(outer, network(6), scale=2), SCHEDULE)
+    return Thresholded(guided(outer, network(6), scale=2), SCHEDULE)
 
 
 def test_any_nest_is_one_call(x_t: Images, t: Times, network: RandomNetwork) -> None:
     batched = nest(lambda seed: leaf(network, seed))(x_t, t)
-    assert network.calls == [7 * len(x_t)]
+    assert network.calls == batches(nest(lambda seed: leaf(network, seed)), x_t) == [7 * len(x_t)]
 
     def alone(seed: int) -> Denoiser:
         condition = leaf(network, seed).condition
@@ -150,6 +157,8 @@ def test_networks_and_sizes_are_batched_apart(images: Callable[..., Images]) -> 
     answer = anagram(*parts)(x_t, t)
     assert sorted(one.calls) == [2, 4]
     assert two.calls == [2]
+    function: Denoiser = lambda x_t, t: Prediction(x_t)  # noqa: E731
+    assert sorted(batches(anagram(*parts, (function, Identity())), x_t)) == [2, 2, 2, 4]
     separate = [view.invert(part(view.apply(x_t), t).eps) for part, view in parts]
     torch.testing.assert_close(answer.eps, torch.stack(separate).mean(0), rtol=1e-4, atol=1e-5)
 
@@ -177,39 +186,6 @@ def test_condition_that_fits_nothing_is_refused(
         leaf(network, 1, batch=3)(x_t, t)
 
 
-class TimeNetwork(nn.Module):
-    """Returns what it was told, so that a test can read it."""
-
-    def forward(self, x_t: Images, time: Tensor, condition: Tensor | None = None) -> Images:
-        told = time if condition is None else time + condition.argmax(dim=1)
-        return told[:, None, None, None].expand_as(x_t)
-
-
-def test_bind_tells_the_fraction_of_time(images: Callable[..., Images]) -> None:
-    schedule = NoiseSchedule.linear(300)
-    x_t, t = images(3, 1, 4, 4), torch.tensor([0, 149, 299])
-    eps = bind(TimeNetwork(), schedule)(x_t, t).eps
-    torch.testing.assert_close(eps[:, 0, 0, 0], torch.tensor([1 / 300, 0.5, 1.0]))
-    one_hot = torch.eye(10)[[7]]
-    eps = bind(TimeNetwork(), schedule, one_hot)(x_t, t).eps
-    torch.testing.assert_close(eps[:, 0, 0, 0], torch.tensor([7 + 1 / 300, 7.5, 8.0]))
-
-
-def test_bound_to_one_network_is_one_batch(images: Callable[..., Images]) -> None:
-    class Counting(TimeNetwork):
-        batches: list[int]
-
-        def forward(self, x_t: Images, time: Tensor, condition: Tensor | None = None) -> Images:
-            self.batches.append(len(x_t))
-            return super().forward(x_t, time, condition)
-
-    network, schedule = Counting(), NoiseSchedule.linear(300)
-    network.batches = []
-    both = guided(bind(network, schedule, torch.eye(10)[[3]]), bind(network, schedule), scale=5)
-    both(images(4, 1, 4, 4), torch.tensor([1, 2, 3, 4]))
-    assert network.batches == [8]
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -218,8 +194,8 @@ def test_bound_to_one_network_is_one_batch(images: Callable[..., Images]) -> Non
         (lambda d: anagram((d, Identity()), weights=(0.5, 0.5)), "expected 1 weights"),
         (lambda d: anagram((d, Identity()), weights=(0.9,)), "sum to 1"),
         (lambda d: factorized(), "at least one"),
-        (lambda d: thresholded(d, SCHEDULE, ratio=0), "ratio in"),
-        (lambda d: thresholded(d, SCHEDULE, max_value=0.5), "at least 1"),
+        (lambda d: Thresholded(d, SCHEDULE, ratio=0), "ratio in"),
+        (lambda d: Thresholded(d, SCHEDULE, max_value=0.5), "at least 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call: Callable[[Denoiser], object], message: str) -> None:

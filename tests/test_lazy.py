@@ -1,11 +1,14 @@
 """What importing the library costs, and what it does without."""
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import fundiff
 from layout import Book
 from library import Library
 
@@ -57,6 +60,19 @@ def test_importing_the_library_is_cheap() -> None:
 
 def test_the_core_works_without_torchvision() -> None:
     run(WITHOUT_TORCHVISION + WALK, *Library(Book(ROOT)).contents["core"])
+
+
+def test_every_name_of_the_door_is_there_and_the_one_of_its_home() -> None:
+    assert 35 <= len(fundiff.__all__) <= 45
+    assert dir(fundiff) == sorted(fundiff.__all__)
+    stub = ast.parse((ROOT / "fundiff" / "__init__.pyi").read_text(encoding="utf-8"))
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            home = import_module(f"fundiff.{node.module}")
+            for alias in node.names:
+                assert getattr(fundiff, alias.name) is getattr(home, alias.name)
+    with pytest.raises(AttributeError, match="nothing"):
+        getattr(fundiff, "nothing")  # noqa: B009  # the type checker knows that it isn't there
 
 
 @pytest.mark.slow

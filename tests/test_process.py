@@ -164,9 +164,9 @@ def test_steps_leave_their_arguments_alone(images: Callable[..., Images]) -> Non
 def test_missing_noise_and_wrong_ways_are_refused(images: Callable[..., Images]) -> None:
     x, prediction = images(), Prediction(images())
     t, s = times(500, 500), times(400, -1)
-    with pytest.raises(ValueError, match="pass a generator"):
+    with pytest.raises(ValueError, match="pass a seed"):
         ddpm_step(SCHEDULE, x, prediction, t, s, None)
-    with pytest.raises(ValueError, match="pass a generator"):
+    with pytest.raises(ValueError, match="pass a seed"):
         ddim_step(SCHEDULE, x, prediction, t, s, eta=0.5)
     with pytest.raises(ValueError, match=r"between 0 and 1, got 1\.5"):
         ddim_step(SCHEDULE, x, prediction, t, s, eta=1.5)

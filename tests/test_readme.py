@@ -14,14 +14,15 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_ten_lines_draw_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_ten_lines_paint_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (figure,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     drawn, shown = (
         np.asarray(Image.open(path).convert("RGBA"), dtype=float)
-        for path in ("forward.png", ROOT / figure)
+        for path in ("ten-lines.png", ROOT / figure)
     )
     assert drawn.shape == shown.shape
     assert abs(drawn - shown).mean() < 1

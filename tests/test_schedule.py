@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +73,23 @@ def test_timesteps_walks_the_assignments_timesteps() -> None:
     assert [timesteps[i] for i in (1, 3, 5, 7, 10, 20)] == [960, 900, 840, 780, 690, 390]
 
 
+@given(st.integers(1, 3000))
+def test_a_walk_has_34_timesteps_by_default(steps: int) -> None:
+    found = NoiseSchedule.linear(steps, beta_max=1e-3).timesteps()
+    assert found[-1] == 0
+    assert min(steps, 17) <= len(found) <= 34
+    assert steps < 1000 or len(found) >= 32
+
+
+def test_a_count_of_timesteps_is_diffusers_linspace() -> None:
+    schedule, theirs = NoiseSchedule.linear(300), DDIMScheduler(300, timestep_spacing="linspace")
+    for count in (2, 3, 7, 30, 299):
+        theirs.set_timesteps(count)
+        assert schedule.timesteps(count=count) == theirs.timesteps.tolist()
+    assert schedule.timesteps(count=1) == [299]
+    assert schedule.timesteps(count=4, start=9) == [9, 6, 3, 0]
+
+
 @given(st.integers(1, 400), st.integers(1, 500), st.data())
 def test_timesteps_covers_what_it_says(steps: int, stride: int, data: st.DataObject) -> None:
     start = data.draw(st.none() | st.integers(0, steps - 1))
@@ -91,6 +108,9 @@ def test_timesteps_covers_what_it_says(steps: int, stride: int, data: st.DataObj
         (lambda: NoiseSchedule.linear(beta_min=0.1, beta_max=0.01), "beta_min <= beta_max"),
         (lambda: NoiseSchedule.linear(10).timesteps(stride=0), "stride must be at least 1"),
         (lambda: NoiseSchedule.linear(10).timesteps(start=10), "0 to 9, got 10"),
+        (lambda: NoiseSchedule.linear(10).timesteps(count=11), "a count from 1 to 10, got None"),
+        (lambda: NoiseSchedule.linear(10).timesteps(count=2, stride=3), "got 3 and 2"),
+        (lambda: NoiseSchedule.flow(0), "at least 1 step"),
         (lambda: NoiseSchedule(torch.tensor([0.5, 0.5])), "decrease strictly"),
         (lambda: NoiseSchedule(torch.tensor([1.0, 0.5])), "inside"),
         (lambda: NoiseSchedule(torch.tensor([0.5, 0.0])), "inside"),

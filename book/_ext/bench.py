@@ -20,7 +20,7 @@ from fundiff.models.image_text import ImageTextEncoder
 from fundiff.models.placement import this_machine
 from fundiff.models.weights import shipped
 from fundiff.recipes.text_to_image import PROMPTS
-from fundiff.sampling import denoise
+from fundiff.sampling import sample
 from fundiff.types import Images
 
 PROMPT, COUNT, SCALE = "a photo of a dog", 5, 7.0
@@ -171,10 +171,7 @@ def conditions(runs: int) -> str:
 def ours(model: TextToImage, prompt: str = PROMPT) -> Images:
     """Paint the same number of pictures in the same steps."""
     denoiser = guided(model.denoiser(prompt), model.denoiser(), scale=SCALE)
-    generator = torch.Generator().manual_seed(0)
-    start = torch.randn(COUNT, 3, model.size, model.size, generator=generator).to(model.device)
-    *_, last = denoise(denoiser, model.schedule, start, model.schedule.timesteps())
-    return last.x.cpu()
+    return sample(denoiser, model.schedule, model.noise(COUNT)).cpu()
 
 
 TABLES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {

@@ -16,15 +16,17 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from fundiff.data.digits import digits
 from fundiff.data.labelled import Labelled
-from fundiff.guidance import bind, guided
+from fundiff.guidance import guided
+from fundiff.models.placement import frozen
+from fundiff.networks import bind
 from fundiff.nn.fusing import fused
 from fundiff.nn.unet import ClassUNet
 from fundiff.process import ddpm_step
-from fundiff.recipes import digit_scores
 from fundiff.recipes.device import device_here, suited
 from fundiff.recipes.digit_networks import RECIPES
 from fundiff.recipes.digit_tasks import DiffusionTask
-from fundiff.sampling import denoise
+from fundiff.rng import noise
+from fundiff.sampling import sample
 from fundiff.schedule import NoiseSchedule
 from fundiff.training.loop import train
 from fundiff.types import Images
@@ -60,7 +62,7 @@ def sampling() -> dict[str, Callable[[], object]]:
     where = device_here()
     plain = ClassUNet(64).to(where).eval()
     equal = ClassUNet(64).to(memory_format=torch.channels_last).to(where).eval()
-    fast, faster = digit_scores.frozen(copy.deepcopy(equal)), fused(equal)
+    fast, faster = frozen(copy.deepcopy(equal)), fused(equal)
     parts = torch.arange(CLASSES, device=where).repeat(CLASSES).split(TOGETHER)
 
     def by_part(draw: Callable[[Tensor], Images]) -> Callable[[], object]:
@@ -140,19 +142,14 @@ def our_training(seen: Labelled, precision: str | None = None) -> list[float]:
 @torch.inference_mode()
 def our_sampling(network: Callable[..., Tensor], labels: Tensor) -> Images:
     """Draw as the book does: one batched call a step."""
-    schedule, generator = NoiseSchedule.linear(WALK), torch.Generator().manual_seed(0)
+    schedule = NoiseSchedule.linear(WALK)
     told = one_hot(labels, CLASSES).float()
     cond, uncond = bind(network, schedule, told), bind(network, schedule, torch.zeros_like(told))
-    start = torch.randn(len(labels), 1, SIDE, SIDE, generator=generator).to(labels.device)
-    *_, last = denoise(
-        guided(cond, uncond, scale=SCALE),
-        schedule,
-        start,
-        schedule.timesteps(stride=1),
-        step=partial(ddpm_step, large_variance=True),
-        generator=generator,
+    guide, timesteps = guided(cond, uncond, scale=SCALE), schedule.timesteps(stride=1)
+    x = noise(len(labels), 1, SIDE, SIDE).to(labels.device)
+    return sample(
+        guide, schedule, x, timesteps, step=partial(ddpm_step, large_variance=True), seed=0
     )
-    return last.x
 
 
 def _peer() -> nn.Module:

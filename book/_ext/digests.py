@@ -163,7 +163,7 @@ def _cards(names: Iterable[str], package: Path) -> Iterator[Path]:
 
 
 def _sums(card: Path) -> str:
-    """Write down what a card says of its files and results, not by which code they were made."""
+    """Write down what a card has that chapters show, not by which code it was made."""
     content = json.loads(card.read_bytes())
-    kept = {name: content[name] for name in ("files", "results") if name in content}
+    kept = {name: content[name] for name in ("files", "results", "settings") if name in content}
     return json.dumps(kept, sort_keys=True)

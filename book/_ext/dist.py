@@ -1,7 +1,8 @@
 """Build the sdist and the wheel, and try the wheel where nothing else is: `nox -s dist`.
 
 The wheel must hold what `pip install` promises: types, weights, pictures, and the licences of all
-of them. It is installed into an empty environment, and runs the README's first lines there.
+of them. It is installed into an empty environment, and runs the README's first lines there, and
+the page on using the library.
 """
 
 import os
@@ -25,7 +26,11 @@ PROMISED = (
 )
 LICENCES = ("LICENSE", "fundiff/LICENSES.md", "fundiff/LICENSE-Apache-2.0.txt")
 
+PAGE = "book/reference/use-the-library.md"
+"""The page whose cells run from the wheel."""
+
 _LINES = re.compile(r"```python\n(.*?)```", re.S)
+_CELLS = re.compile(r"```{code-cell}\n(?:---\n.*?\n---\n)?(.*?)```", re.S)
 
 
 def lacking(wheel: Path, root: Path) -> Iterator[str]:
@@ -88,8 +93,11 @@ def main(arguments: Sequence[str]) -> int:
         run(*install, wheel, folder=folder)
         lines = first_lines((root / "README.md").read_text(encoding="utf-8"))
         run(python, "-I", "-W", "error", "-c", lines, folder=folder)
+        cells = "".join(_CELLS.findall((root / PAGE).read_text(encoding="utf-8")))
+        run(python, "-I", "-W", "error", "-c", cells, folder=folder)
         drawn = [path.name for path in folder.iterdir() if path.suffix == ".png"]
         print(f"the README's lines ran in an empty environment and drew {', '.join(drawn)}")
+        print(f"so did the cells of {PAGE}")
     return 0
 
 

@@ -11,13 +11,15 @@ from collections import Counter
 from pathlib import Path
 
 from layout import Book, BookError
+from slices import origins
 
 LAYERS = (
+    ("errors",),
     ("types", "files", "digest"),
-    ("schedule", "filters", "views", "permutations", "nn"),
+    ("schedule", "filters", "views", "permutations", "rng", "nn"),
     ("process", "training", "data"),
-    ("sampling", "guidance", "losses", "flow"),
-    ("illusions", "models"),
+    ("sampling", "guidance", "losses"),
+    ("networks", "illusions", "models"),
     ("metrics", "plots", "painters"),
     ("jobs",),
     ("recipes",),
@@ -41,6 +43,7 @@ _AUTOMODULE = """
 ```{{eval-rst}}
 .. automodule:: {}
    :members:
+   :ignore-module-all:
    :special-members: __call__
    :exclude-members: set
 ```
@@ -110,11 +113,21 @@ class Library:
 
     def _page(self, package: str, *modules: str) -> str:
         title = self._summary(package).partition(":")[0].rstrip(".")
-        sections = [f"# {title}\n", _AUTOMODULE.format(package)]
+        sections = [f"# {title}\n", _AUTOMODULE.format(package), self._door(package)]
         for module in modules:
             sections.append(f"\n## `{module.removeprefix(f'{package}.')}`\n")
             sections.append(_AUTOMODULE.format(module))
         return "".join(sections)
+
+    def _door(self, package: str) -> str:
+        """List the names of a package's stub, each with a link to where it lives."""
+        stub = self.modules[package].with_suffix(".pyi")
+        tree = ast.parse(stub.read_text(encoding="utf-8") if stub.is_file() else "")
+        links = (
+            f"{{py:obj}}`{name} <{package}.{module}.{there}>`"
+            for name, (module, there) in origins(tree.body)
+        )
+        return "\n" + ",\n".join(links) + "\n"
 
     def _row(self, module: str) -> str:
         name = module.rpartition(".")[2]

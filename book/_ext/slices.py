@@ -43,8 +43,9 @@ class Script:
 
     def __post_init__(self) -> None:
         """Parse the cells."""
+        door = _Door(self.root, self.package)
         for code in self.codes:
-            self._statements += parse(code).body
+            self._statements += door.visit(parse(code)).body
             self._ends.append(len(self._statements))
 
     def slice(self, cell: int) -> list[ast.stmt]:
@@ -119,6 +120,32 @@ class Script:
             for name, (module, original) in origins(self._statements)
             if name in used and module.split(".")[0] == self.package
         }
+
+
+class _Door(ast.NodeTransformer):
+    """Reads ``fd.sample``, after ``import fundiff as fd``, as imported from where it lives."""
+
+    def __init__(self, root: Path, package: str) -> None:
+        stub = root / package / "__init__.pyi"
+        tree = ast.parse(stub.read_text(encoding="utf-8") if stub.is_file() else "")
+        self._package, self._known = package, "?"
+        self._homes = {name: f"{package}.{module}" for name, (module, _) in origins(tree.body)}
+
+    def visit_Import(self, node: ast.Import) -> ast.stmt | list[ast.ImportFrom]:
+        (alias, *others) = node.names
+        if others or alias.name != self._package:
+            return node
+        self._known = alias.asname or alias.name
+        return [
+            ast.ImportFrom(home, [ast.alias(name, f"{self._known}.{name}")], 0)
+            for name, home in self._homes.items()
+        ]
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == self._known:
+            return ast.Name(f"{self._known}.{node.attr}", node.ctx)
+        return node
 
 
 def parse(code: str) -> ast.Module:
@@ -287,7 +314,8 @@ class Signature:
         for argument, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
             if value is not None:
                 given[argument.arg] = value
-        seeds = tuple(seed_expressions(node, known or {}))
+        taken = (ast.Name("seed", ast.Load()),) if "seed" in parameters(node) else ()
+        seeds = (*taken, *seed_expressions(node, known or {}))
         return cls(tuple(parameters(node)), given, seeds)
 
     def constants(self) -> list[ast.expr]:
@@ -337,6 +365,9 @@ def seed_expressions(node: ast.AST, known: dict[str, Signature]) -> list[ast.exp
             found += part.args[:1]
         elif isinstance(part.func, ast.Name) and name in known:
             found += [*known[name].called(part), *known[name].constants()]
+        elif name == "noise":  # a model's own
+            given = [k.value for k in part.keywords if k.arg == "seed"] or part.args[1:2]
+            found += given or [ast.Constant(0)]
     return [replaced(seed, loops) for seed in found]
 
 
@@ -361,8 +392,8 @@ def evaluated(node: ast.expr, values: dict[str, ast.expr]) -> list[int | str]:
         node: An expression of one seed, or of what a loop over seeds runs over.
         values: What the names in it were set to.
     """
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        return [node.value]
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | None):
+        return [] if node.value is None else [node.value]
     if isinstance(node, ast.Tuple | ast.List):
         return [value for part in node.elts for value in evaluated(part, values)]
     if isinstance(node, ast.Name) and node.id in values:

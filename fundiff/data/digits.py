@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from fundiff.errors import FundiffError
+
 if TYPE_CHECKING:
     from torchvision.datasets import MNIST
 from fundiff.data.labelled import Labelled, LabelledError, Split
@@ -76,7 +78,7 @@ def digits(split: Split = "train") -> Labelled:
 
     Raises:
         LabelledError: The file is damaged.
-        ValueError: There is no such part.
+        FundiffError: There is no such part.
 
     Source:
         LeCun, Cortes and Burges, *The MNIST database of handwritten digits*, derived from NIST's
@@ -96,7 +98,7 @@ def glyphs(split: Split = "train") -> Labelled:
 
     Raises:
         LabelledError: The file is damaged.
-        ValueError: There is no such part.
+        FundiffError: There is no such part.
     """
     return _shipped("glyphs", split)
 
@@ -111,7 +113,7 @@ def shapes(split: Split = "train") -> Labelled:
 
     Raises:
         LabelledError: The file is damaged.
-        ValueError: There is no such part.
+        FundiffError: There is no such part.
     """
     return _shipped("shapes", split)
 
@@ -126,7 +128,7 @@ def emoji(split: Split = "train") -> Labelled:
 
     Raises:
         LabelledError: The file is damaged.
-        ValueError: There is no such part.
+        FundiffError: There is no such part.
     """
     return _shipped("emoji", split)
 
@@ -140,7 +142,7 @@ def mnist(split: Split = "train", *, root: Path) -> Labelled:
 
     Raises:
         LabelledError: It can't be downloaded, or a file is damaged.
-        ValueError: There is no such part.
+        FundiffError: There is no such part.
     """
     from torchvision.datasets import MNIST
 
@@ -174,7 +176,7 @@ def read_shipped(name: str, path: Path, split: Split) -> Labelled:
 
     Raises:
         LabelledError: The file can't be read, or isn't what the set's digest says.
-        ValueError: There is no such part.
+        FundiffError: There is no such part.
     """
     known = SHIPPED[name]
     _check(split)
@@ -228,7 +230,7 @@ def _downloaded(
 
 def _check(split: str) -> None:
     if split not in get_args(Split):
-        raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
+        raise FundiffError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
 
 
 def _title(what: str, count: int, split: Split) -> str:

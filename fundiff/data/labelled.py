@@ -3,22 +3,20 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.types import Images
-
-if TYPE_CHECKING:
-    pass
 
 Split = Literal["train", "test"]
 """Which part of a set, the one to train on or the one held out."""
 
 
-class LabelledError(ValueError):
+class LabelledError(FundiffError):
     """A set that can't be had or is refused: what was expected, what was found, what to do."""
 
 
@@ -34,7 +32,7 @@ class Labelled:
         title: What it is, how many and from where, in a line.
 
     Raises:
-        ValueError: There isn't one label a picture, or a label is of no class.
+        FundiffError: There isn't one label a picture, or a label is of no class.
     """
 
     images: UInt8[Tensor, "sample 28 28"]
@@ -45,12 +43,12 @@ class Labelled:
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
-            raise ValueError(
+            raise FundiffError(
                 f"each picture needs its label, got {len(self.images)} pictures and "
                 f"{len(self.labels)} labels"
             )
         if not all(0 <= label < len(self.classes) for label in self.labels.unique().tolist()):
-            raise ValueError(
+            raise FundiffError(
                 f"labels of {len(self.classes)} classes must be from 0 to {len(self.classes) - 1}, "
                 f"got {self.labels.min()} to {self.labels.max()}"
             )
@@ -76,10 +74,10 @@ class Labelled:
             The images, ``(sample, 1, 28, 28)``, float32 in [low, 1].
 
         Raises:
-            ValueError: ``low`` is neither 0 nor -1.
+            FundiffError: ``low`` is neither 0 nor -1.
         """
         if low not in (0, -1):
-            raise ValueError(f"low must be 0 or -1, got {low}")
+            raise FundiffError(f"low must be 0 or -1, got {low}")
         return self.images[:, None].float() / 255 * (1 - low) + low
 
     def of(self, label: int) -> "Labelled":
@@ -89,10 +87,12 @@ class Labelled:
             label: The class, from 0.
 
         Raises:
-            ValueError: There is no such class.
+            FundiffError: There is no such class.
         """
         if not 0 <= label < len(self.classes):
-            raise ValueError(f"{self.name} has the classes 0 to {len(self.classes) - 1}: {label}?")
+            raise FundiffError(
+                f"{self.name} has the classes 0 to {len(self.classes) - 1}: {label}?"
+            )
         return self._where((self.labels == label).nonzero().flatten())
 
     def first(self, count: int) -> "Labelled":
@@ -102,11 +102,19 @@ class Labelled:
             count: How many, at most as many as there are.
 
         Raises:
-            ValueError: There are fewer, or ``count`` is negative.
+            FundiffError: There are fewer, or ``count`` is negative.
         """
         if not 0 <= count <= len(self):
-            raise ValueError(f"{self.name} has {len(self):,} pictures, asked for the first {count}")
+            raise FundiffError(
+                f"{self.name} has {len(self):,} pictures, asked for the first {count}"
+            )
         return self._where(torch.arange(count))
+
+    def one_of_each(self) -> "Labelled":
+        """Return the first picture of each class, class by class."""
+        classes = self.labels.unique()
+        firsts = [int((self.labels == label).nonzero()[0]) for label in classes]
+        return self._where(torch.tensor(firsts, dtype=torch.long))
 
     def _where(self, chosen: Int[Tensor, " chosen"]) -> "Labelled":
         return replace(self, images=self.images[chosen], labels=self.labels[chosen])

@@ -24,6 +24,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.files import write
 from fundiff.types import Images
 
@@ -43,7 +44,7 @@ _DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, Runt
 _GARBAGE = (SyntaxError, TypeError, ValueError, struct.error, zlib.error)
 
 
-class PictureError(ValueError):
+class PictureError(FundiffError):
     """A picture that is refused: the file, what was expected, what was found, what to do."""
 
 
@@ -83,7 +84,7 @@ def load_picture(path: str | os.PathLike[str], *, size: int = 64) -> Images:
 
     Raises:
         PictureError: The file isn't there, is too large, is of another format, or is damaged.
-        ValueError: ``size`` isn't positive.
+        FundiffError: ``size`` isn't positive.
     """
     return _as_images(_load(Path(path)), size)
 
@@ -120,7 +121,7 @@ def picture(name: str, *, size: int = 64) -> Images:
     The result is as that of :func:`load_picture`; the files have 256 by 256 pixels.
 
     Raises:
-        ValueError: There is no picture of that name, or ``size`` isn't positive.
+        FundiffError: There is no picture of that name, or ``size`` isn't positive.
     """
     return _as_images(_shipped(name, picture_names(), ".png"), size)
 
@@ -145,12 +146,12 @@ def to_uint8(
         high: The value that becomes 255.
 
     Raises:
-        ValueError: A value isn't finite, or ``low`` isn't below ``high``.
+        FundiffError: A value isn't finite, or ``low`` isn't below ``high``.
     """
     if not low < high:
-        raise ValueError(f"low must be below high, got {low} and {high}")
+        raise FundiffError(f"low must be below high, got {low} and {high}")
     if not images.isfinite().all():
-        raise ValueError("images to be shown or saved must be finite, found inf or nan")
+        raise FundiffError("images to be shown or saved must be finite, found inf or nan")
     scaled = (images.float() - low) * (255 / (high - low))
     return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
@@ -167,7 +168,7 @@ def save_picture(
     Each of ``text`` is kept in the file under its name.
 
     Raises:
-        ValueError: A value isn't finite.
+        FundiffError: A value isn't finite.
         OSError: The file can't be written.
     """
     png, chunks = io.BytesIO(), PngInfo()
@@ -185,7 +186,7 @@ def _records() -> dict[str, dict[str, Any]]:
 
 def _shipped(name: str, names: tuple[str, ...], ending: str) -> Image.Image:
     if name not in names:
-        raise ValueError(f"there is no {name}{ending}; the names are {', '.join(names)}")
+        raise FundiffError(f"there is no {name}{ending}; the names are {', '.join(names)}")
     return _decode((files("fundiff") / "pictures" / f"{name}{ending}").read_bytes())
 
 
@@ -243,7 +244,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 def _square(image: Image.Image, size: int) -> Image.Image:
     if size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}")
+        raise FundiffError(f"size must be at least 1 pixel, got {size}")
     return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
 
 

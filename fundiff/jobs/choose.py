@@ -59,7 +59,7 @@ def judge(
         The scores.
 
     Raises:
-        ValueError: As :func:`fundiff.metrics.alignment.similarities`.
+        FundiffError: As :func:`fundiff.metrics.alignment.similarities`.
     """
     similarity = similarities(encoder, images, illusion.readings, embeddings)
     scale = cosine_scale(encoder)

@@ -8,15 +8,19 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.illusions import Illusion
 from fundiff.models.if_model import TextToImage
 from fundiff.types import Images
+
+NOISE = "SplitMix64, Box-Muller, from seed, picture, stream and step"
+"""How noise is drawn, which decides the pictures like the seed."""
 
 CHUNK = "fundiff"
 """The name of the text in each PNG that says how it was made, as JSON."""
 
 
-class OrderError(ValueError):
+class OrderError(FundiffError):
     """An order that can't be carried out; the message says what to change."""
 
 
@@ -119,6 +123,7 @@ def said_of(model: TextToImage, order: Order, number: int) -> str:
         "engine": Path(model.name).name,
         "weights": model.digest,
         "dtype": model.placement.precision,
+        "noise": NOISE,
     }
     return json.dumps({**order.words(), "number": number, **engine}, ensure_ascii=True)
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from fundiff.errors import FundiffError
 from fundiff.illusions import Reading
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.types import Images
@@ -46,7 +47,7 @@ def r_precision(
         A share from 0 to 1. This is :eq:`eq-r-precision` in the book, which doesn't share hits.
 
     Raises:
-        ValueError: There are fewer than two candidates, the two don't have the same shape, or a
+        FundiffError: There are fewer than two candidates, the two don't have the same shape, or a
             picture has too few captions that differ from its own.
 
     Source:
@@ -54,9 +55,9 @@ def r_precision(
         compositional text-to-image synthesis*, with an image-text encoder.
     """
     if candidates < 2:
-        raise ValueError(f"R-precision needs at least 2 candidates, got {candidates}")
+        raise FundiffError(f"R-precision needs at least 2 candidates, got {candidates}")
     if images.shape != texts.shape or not len(images):
-        raise ValueError(
+        raise FundiffError(
             f"each picture needs its own caption's vector, got {tuple(images.shape)} and "
             f"{tuple(texts.shape)}"
         )
@@ -64,7 +65,7 @@ def r_precision(
     for i, (image, text) in enumerate(zip(images, texts, strict=True)):
         others = ((texts - text).abs().amax(dim=1) > 1e-5).nonzero().flatten()
         if len(others) < candidates - 1:
-            raise ValueError(
+            raise FundiffError(
                 f"picture {i} has {len(others)} captions that differ from its own, which is too "
                 f"few for {candidates} candidates: give more pictures or ask for fewer candidates"
             )
@@ -100,10 +101,10 @@ def similarities(
         :eq:`eq-readings` in the book.
 
     Raises:
-        ValueError: There are fewer than two readings, or not as many prompts.
+        FundiffError: There are fewer than two readings, or not as many prompts.
     """
     if len(readings) < 2 or len(readings) != len(embeddings):
-        raise ValueError(
+        raise FundiffError(
             "expected two readings or more and a prompt for each, got "
             f"{len(readings)} and {len(embeddings)}"
         )

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from fundiff.errors import FundiffError
+
 
 class PrecisionRecall(NamedTuple):
     """How much of each set lies in the other's region.
@@ -65,7 +67,7 @@ def precision_recall(
         Two shares from 0 to 1.
 
     Raises:
-        ValueError: ``k`` isn't positive, a set has no k-th neighbours, or the rows differ in
+        FundiffError: ``k`` isn't positive, a set has no k-th neighbours, or the rows differ in
             length.
 
     Source:
@@ -109,7 +111,7 @@ def density_coverage(
         The density, which may exceed 1 where pictures crowd, and the coverage, from 0 to 1.
 
     Raises:
-        ValueError: ``k`` isn't positive, there is no picture, the real ones have no k-th
+        FundiffError: ``k`` isn't positive, there is no picture, the real ones have no k-th
             neighbours, or the rows differ in length.
 
     Source:
@@ -153,9 +155,9 @@ def _share(counts: Int[Tensor, " sample"]) -> float:
 
 def _require_neighbours(features: Tensor, reference: Tensor, k: int, *, least: int) -> None:
     if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+        raise FundiffError(f"k must be at least 1, got {k}")
     if len(features) < least or len(reference) <= k or features.shape[1] != reference.shape[1]:
-        raise ValueError(
+        raise FundiffError(
             f"expected at least {least} rows, and {k + 1} real ones of the same length, for the "
             f"{k} nearest neighbours of each; got {tuple(features.shape)} and "
             f"{tuple(reference.shape)}"

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from fundiff.errors import FundiffError
+
 
 def frechet_distance(
     features: Float[Tensor, "sample feature"], reference: Float[Tensor, "real feature"]
@@ -29,7 +31,7 @@ def frechet_distance(
         :eq:`eq-frechet` in the book.
 
     Raises:
-        ValueError: A set has fewer than two rows, or the rows differ in length.
+        FundiffError: A set has fewer than two rows, or the rows differ in length.
 
     Source:
         Heusel et al. 2017, *GANs trained by a two time-scale update rule*, eq. 6.
@@ -67,7 +69,7 @@ def kernel_distance(
         book.
 
     Raises:
-        ValueError: A set has fewer than two rows, or the rows differ in length.
+        FundiffError: A set has fewer than two rows, or the rows differ in length.
 
     Source:
         Bińkowski et al. 2018, *Demystifying MMD GANs*, section 4; Gretton et al. 2012, *A kernel
@@ -116,7 +118,7 @@ def nearest(
         exactly 0 for a copy, and which it is, the first of several.
 
     Raises:
-        ValueError: A set is empty, or the rows differ in length.
+        FundiffError: A set is empty, or the rows differ in length.
 
     Source:
         Meehan et al. 2020, *A non-parametric test to detect data-copying in generative models*.
@@ -143,7 +145,7 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
 
 def _require_comparable(features: Tensor, reference: Tensor, *, least: int) -> None:
     if min(len(features), len(reference)) < least or features.shape[1] != reference.shape[1]:
-        raise ValueError(
+        raise FundiffError(
             f"expected two sets of at least {least} rows of the same length, got "
             f"{tuple(features.shape)} and {tuple(reference.shape)}"
         )

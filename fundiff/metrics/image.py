@@ -7,6 +7,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from fundiff.errors import FundiffError
 from fundiff.types import Images
 
 
@@ -53,13 +54,13 @@ def ssim(x: Images, reference: Images, *, data_range: float = 2.0) -> Float[Tens
         book.
 
     Raises:
-        ValueError: An image is smaller than the window.
+        FundiffError: An image is smaller than the window.
 
     Source:
         Wang et al. 2004, *Image quality assessment*, eq. 13.
     """
     if min(x.shape[-2:]) < 11:
-        raise ValueError(f"SSIM needs at least 11 pixels a side, got {[*x.shape[-2:]]}")
+        raise FundiffError(f"SSIM needs at least 11 pixels a side, got {[*x.shape[-2:]]}")
     _, similarity = structural_similarity_index_measure(
         x, reference, data_range=data_range, reduction="none", return_full_image=True
     )

@@ -11,6 +11,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from fundiff.errors import FundiffError
 from fundiff.files import require_free, write
 from fundiff.models.text_encoder import TOKENS, Embeddings
 
@@ -20,7 +21,7 @@ CACHE = "FUNDIFF_CACHE"
 Encoder = Callable[[Sequence[str]], Embeddings]
 
 
-class EmbeddingsError(ValueError):
+class EmbeddingsError(FundiffError):
     """A file of embeddings can't be used; the message says why."""
 
 

@@ -14,15 +14,16 @@ from accelerate import cpu_offload
 from diffusers import DDPMScheduler, DiffusionPipeline, IFPipeline, UNet2DConditionModel
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
+from fundiff.errors import FundiffError
 from fundiff.files import sha256
 from fundiff.models.placement import Placement
 from fundiff.models.text_encoder import Embeddings, variant
-from fundiff.models.weights import CARD, verify
+from fundiff.models.weights import Card
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
-class ModelError(ValueError):
+class ModelError(FundiffError):
     """A text-to-image model that can't be used; the message says why and what to do."""
 
 
@@ -82,10 +83,10 @@ def threshold_of(scheduler: DDPMScheduler) -> tuple[float, float] | None:
     return config.dynamic_thresholding_ratio, config.sample_max_value
 
 
-def digest_of(folder: Path) -> str:
+def digest_of(folder: Path, card: Card | None) -> str:
     """Digest a folder's weights, by its card where it has one."""
-    if (folder / CARD).is_file():
-        return verify(folder).identity[:16]
+    if card is not None:
+        return card.identity[:16]
     digests = [sha256(path) for path in sorted((folder / "unet").glob("*.safetensors"))]
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 

@@ -34,6 +34,7 @@ from fundiff.models.placement import Placement, place, this_machine
 from fundiff.models.text_encoder import Embeddings, T5Encoder, TextEncoder, t5_size
 from fundiff.models.weights import CARD, Card, shipped, verify
 from fundiff.process import predict_eps, v_to_eps
+from fundiff.rng import noise
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Images, Prediction, Times
 
@@ -91,7 +92,7 @@ class TextToImage:
         placement: Where it runs, and in which precision.
         digest: What its weights are known by: their card's identity, their digest, or the commit.
         threshold: The quantile and the largest value of dynamic thresholding, where the model's
-            own sampler does it, for :func:`fundiff.guidance.thresholded`.
+            own sampler does it, for :class:`fundiff.guidance.Thresholded`.
         card: The card of its weights, where it has one.
     """
 
@@ -135,6 +136,20 @@ class TextToImage:
         if new:
             self._known.update(zip(new, self._encoder(new).cpu().split(1), strict=True))
         return torch.cat([self._known[word] for word in words]).to(self.device)
+
+    def noise(self, count: int = 1, seed: int = 0, *, first: int = 0) -> Images:
+        """Draw the noise that a walk starts from, on the model's device.
+
+        Args:
+            count: How many pictures.
+            seed: The seed; picture ``i`` depends on it and on ``i`` alone.
+            first: The number of the first picture.
+
+        Returns:
+            The noise, see :func:`fundiff.rng.noise`.
+        """
+        drawn = noise(count, 3, self.size, self.size, seed=seed, first=first)
+        return drawn.to(self.device)
 
     def denoiser(self, prompt: str = "") -> Bound:
         """Make the denoiser that is told a prompt.
@@ -218,7 +233,7 @@ def load(
         size=size,
         width=width,
         placement=placement,
-        digest=digest_of(folder) if folder.is_dir() else commit_of(source),
+        digest=digest_of(folder, card) if folder.is_dir() else commit_of(source),
         threshold=threshold_of(scheduler),
         card=card,
         _encoder=_encoder(name, source, index, width, placement.device),

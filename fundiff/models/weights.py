@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from fundiff.errors import FundiffError
 from fundiff.files import OccupiedError, require_free, sha256, sync_folder, write
 
 CARD = "card.json"
@@ -25,7 +26,7 @@ CARD = "card.json"
 PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 
-class WeightsError(ValueError):
+class WeightsError(FundiffError):
     """A folder of weights that isn't what its card says; the message names the file."""
 
 

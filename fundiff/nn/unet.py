@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fundiff.errors import FundiffError
 from fundiff.nn.blocks import ConvBlock, DownBlock, FCBlock, Flatten, Unflatten, UpBlock
 from fundiff.types import Images
 
@@ -42,7 +43,7 @@ class _Trunk(nn.Module):
         shift: tuple[Tensor | float, Tensor | float] = (0.0, 0.0),
     ) -> Images:
         if x.shape[-2:] != (SIDE, SIDE):
-            raise ValueError(f"the network takes {SIDE} × {SIDE} pixels, got {[*x.shape]}")
+            raise FundiffError(f"the network takes {SIDE} × {SIDE} pixels, got {[*x.shape]}")
         at_28 = self.into(x)
         at_14 = self.down1(at_28)
         at_7 = self.down2(at_14)
@@ -81,7 +82,7 @@ class UNet(nn.Module):
         """Map images of 28 pixels a side to images.
 
         Raises:
-            ValueError: The images have another size.
+            FundiffError: The images have another size.
         """
         out: Tensor = self.trunk(x)
         return out
@@ -110,7 +111,7 @@ class TimeUNet(nn.Module):
             Images of the same shape.
 
         Raises:
-            ValueError: The images have another size.
+            FundiffError: The images have another size.
         """
         out: Tensor = self.trunk(x, shift=self.time(time[:, None]))
         return out
@@ -147,7 +148,7 @@ class ClassUNet(nn.Module):
             Images of the same shape.
 
         Raises:
-            ValueError: The images have another size.
+            FundiffError: The images have another size.
         """
         out: Tensor = self.trunk(x, scale=self.condition(condition), shift=self.time(time[:, None]))
         return out

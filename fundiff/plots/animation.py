@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from fundiff.data.pictures import to_uint8
+from fundiff.errors import FundiffError
 from fundiff.files import require_free, write
 from fundiff.illusions import Reading
 from fundiff.permutations import InnerCircle, PixelMove
@@ -45,10 +46,10 @@ def turn(images: Images, view: View, *, frames: int = 25, zoom: int = 4) -> list
         The frames, ``zoom`` times the size of the pictures; -1, black, where no pixel is.
 
     Raises:
-        ValueError: There are fewer than 2 frames, or the pictures aren't square.
+        FundiffError: There are fewer than 2 frames, or the pictures aren't square.
     """
     if frames < 2 or images.shape[-2] != images.shape[-1]:
-        raise ValueError(
+        raise FundiffError(
             f"expected at least 2 frames of square pictures, got {frames} of "
             f"{[*images.shape[-2:]]} pixels"
         )
@@ -76,10 +77,10 @@ def fade(images: Images, reading: Reading, *, frames: int = 25) -> list[Images]:
         The frames; the first is the pictures, the last their reading.
 
     Raises:
-        ValueError: There are fewer than 2 frames.
+        FundiffError: There are fewer than 2 frames.
     """
     if frames < 2:
-        raise ValueError(f"expected at least 2 frames, got {frames}")
+        raise FundiffError(f"expected at least 2 frames, got {frames}")
     shares = [_eased(i / (frames - 1)) for i in range(frames)]
     seen = reading(images)
     return [(1 - share) * images + share * seen for share in shares]
@@ -94,12 +95,12 @@ def save_gif(frames: Sequence[Images], path: Path, *, seconds: float = 2.0) -> N
         seconds: How long one way takes; each wait takes as long.
 
     Raises:
-        ValueError: There is no frame, or a frame has several pictures.
+        FundiffError: There is no frame, or a frame has several pictures.
         OccupiedError: Something else is there.
         OSError: The file can't be written.
     """
     if not frames or any(len(frame) != 1 for frame in frames):
-        raise ValueError("expected at least one frame, each of one picture")
+        raise FundiffError("expected at least one frame, each of one picture")
     require_gif_free(path)
     there = [Image.fromarray(to_uint8(frame)[0].cpu().numpy()) for frame in frames]
     both = there + there[-2:0:-1]

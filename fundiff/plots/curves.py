@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.plots.style import COLOURS, STYLE
 
 
@@ -45,11 +46,11 @@ def curves(
         The figure.
 
     Raises:
-        ValueError: A curve's length isn't that of ``x``.
+        FundiffError: A curve's length isn't that of ``x``.
     """
     for name, y in lines.items():
         if len(y) != len(x):
-            raise ValueError(f"the curve {name!r} has {len(y)} points for {len(x)} on the axis")
+            raise FundiffError(f"the curve {name!r} has {len(y)} points for {len(x)} on the axis")
     figure, axes = _plot(x_label, y_label)
     for name, y in lines.items():
         axes.plot(_numbers(x), _numbers(y), label=name)
@@ -84,13 +85,13 @@ def loss_curve(
         The figure.
 
     Raises:
-        ValueError: There is no loss, one isn't above 0, or ``smoothing`` is out of range.
+        FundiffError: There is no loss, one isn't above 0, or ``smoothing`` is out of range.
     """
     values = _numbers(losses)
     if not len(values) or not (values > 0).all():
-        raise ValueError("expected at least one loss, all above 0 for the logarithmic axis")
+        raise FundiffError("expected at least one loss, all above 0 for the logarithmic axis")
     if not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing must lie in [0, 1), got {smoothing}")
+        raise FundiffError(f"smoothing must lie in [0, 1), got {smoothing}")
     figure, axes = _plot(x_label, y_label)
     steps = np.arange(1, len(values) + 1)
     axes.plot(steps, values, alpha=0.35 if smoothing else 1, linewidth=1)

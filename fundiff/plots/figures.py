@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from fundiff.data.pictures import to_uint8
+from fundiff.errors import FundiffError
 from fundiff.plots.style import INK
 from fundiff.types import Images
 
@@ -27,6 +29,25 @@ class Pictures(Figure):
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
+
+
+def show(
+    images: Images,
+    titles: Sequence[str] | None = None,
+    *,
+    low: float = -1.0,
+    high: float = 1.0,
+) -> None:
+    """Show images side by side: in a window, or in a notebook below its cell.
+
+    Arguments and errors are those of :func:`image_row`, which draws them.
+    """
+    from matplotlib import pyplot
+
+    figure = image_row(images, titles, low=low, high=high)
+    drawn = np.asarray(Image.open(io.BytesIO(figure._repr_png_())))
+    pyplot.figure(figsize=figure.get_size_inches(), dpi=figure.dpi).figimage(drawn)
+    pyplot.show()
 
 
 def image_row(
@@ -48,7 +69,7 @@ def image_row(
         The figure.
 
     Raises:
-        ValueError: The number of titles isn't the number of images, or as :func:`image_grid`.
+        FundiffError: The number of titles isn't the number of images, or as :func:`image_grid`.
     """
     return image_grid([images], column_titles=titles, low=low, high=high)
 
@@ -74,10 +95,10 @@ def image_grid(
         The figure.
 
     Raises:
-        ValueError: The rows differ in shape, or titles don't fit them.
+        FundiffError: The rows differ in shape, or titles don't fit them.
     """
     if not rows or len({row.shape[:1] + row.shape[2:] for row in rows}) != 1:
-        raise ValueError(
+        raise FundiffError(
             "expected at least one row, all with the same number and size of images, got "
             f"{[[*row.shape] for row in rows]}"
         )
@@ -166,4 +187,4 @@ def rgb(pixels: UInt8[Tensor, "height width channel"]) -> np.ndarray:
 def require_titles(which: str, titles: Sequence[str] | None, count: int) -> None:
     """Refuse titles of which there aren't as many as what they are of."""
     if titles is not None and len(titles) != count:
-        raise ValueError(f"expected {count} {which} titles, got {len(titles)}: {list(titles)}")
+        raise FundiffError(f"expected {count} {which} titles, got {len(titles)}: {list(titles)}")

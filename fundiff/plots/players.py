@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from fundiff.data.pictures import to_uint8
+from fundiff.errors import FundiffError
 from fundiff.plots.figures import require_titles, rgb
 from fundiff.types import Images, View
 from fundiff.views import HorizontalFlip, Negation, Rotation, VerticalFlip
@@ -75,10 +76,10 @@ def animation(
         The animation, which shows itself in a notebook or page.
 
     Raises:
-        ValueError: There is no frame, the frames differ in shape, or the labels don't fit them.
+        FundiffError: There is no frame, the frames differ in shape, or the labels don't fit them.
     """
     if not frames or len({frame.shape for frame in frames}) != 1:
-        raise ValueError(
+        raise FundiffError(
             "expected at least one frame, all of one shape, got "
             f"{[[*frame.shape] for frame in frames]}"
         )
@@ -127,10 +128,10 @@ def turning(images: Images, view: View, *, alts: Sequence[tuple[str, str]]) -> T
         The pictures, which show themselves in a notebook or page.
 
     Raises:
-        ValueError: The view is another one, or there isn't one pair of words for each picture.
+        FundiffError: The view is another one, or there isn't one pair of words for each picture.
     """
     if len(alts) != len(images):
-        raise ValueError(f"expected words for each of {len(images)} pictures, got {len(alts)}")
+        raise FundiffError(f"expected words for each of {len(images)} pictures, got {len(alts)}")
     return Turning(images, _style(view), tuple(alts))
 
 
@@ -143,7 +144,7 @@ def _style(view: View) -> str:
         return f"transform:rotate({-90 * view.quarter_turns}deg)"
     if isinstance(view, Negation):
         return "filter:invert(1)"
-    raise ValueError(f"a page can flip, rotate or negate a picture, not show {view}: use turn")
+    raise FundiffError(f"a page can flip, rotate or negate a picture, not show {view}: use turn")
 
 
 def _packed(pixels: UInt8[Tensor, "height width channel"]) -> str:

@@ -29,8 +29,8 @@ from fundiff.recipes.device import device_here, suited
 from fundiff.recipes.measuring import measurement
 from fundiff.recipes.runner import seeded
 from fundiff.recipes.text_to_image import ON_CPU, PRESETS, RECIPE, ModelPreset
+from fundiff.rng import Draws
 from fundiff.training.loop import train
-from fundiff.training.rng import Draws
 
 NAME = "ablations"
 """The recipe's name."""

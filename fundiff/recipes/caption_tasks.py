@@ -17,8 +17,8 @@ from fundiff.models.folded_unet import FOLD
 from fundiff.models.image_text import ImageTextNetwork
 from fundiff.models.text_encoder import Embeddings
 from fundiff.process import add_noise, velocity
+from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
-from fundiff.training.rng import Draws
 
 
 @runtime_checkable

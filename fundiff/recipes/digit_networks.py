@@ -17,6 +17,7 @@ from fundiff.data import digits as sets
 from fundiff.data.labelled import Labelled, Split
 from fundiff.data.pictures import to_uint8
 from fundiff.data.sheets import sheet_png
+from fundiff.models.placement import frozen
 from fundiff.models.weights import load_weights, weights
 from fundiff.nn.classifiers import LeNet, ResidualClassifier
 from fundiff.nn.unet import ClassUNet, TimeUNet, UNet
@@ -86,15 +87,16 @@ class DigitTraining:
     def samples(self, network: nn.Module) -> bytes:
         """Draw a sheet of pictures."""
         assert self._design.draw is not None  # noqa: S101  # only those have sheets in their presets
-        images = self._design.draw(score.frozen(network), self._held_out)
+        images = self._design.draw(frozen(network), self._held_out)
         pixels = to_uint8(images, low=0.0).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
         return sheet_png(pixels, columns=10)
 
     def finish(self, network: nn.Module, *, finished: bool) -> Made:
         """Measure a network whose training is finished."""
-        content, frozen = weights(network), score.frozen(network)
-        measured = self._design.measure(frozen, self._seen, self._held_out) if finished else {}
-        return Made({"model.safetensors": content}, {"epoch": self._epoch, **measured})
+        content, notes = weights(network), {}
+        if finished:
+            notes = self._design.measure(frozen(network), self._seen, self._held_out)
+        return Made({"model.safetensors": content}, {"epoch": self._epoch, **notes})
 
 
 def _epoch(

@@ -6,21 +6,22 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from fundiff.data.labelled import Labelled
-from fundiff.flow import conditioned, flow
-from fundiff.guidance import bind, guided
+from fundiff.guidance import guided
 from fundiff.metrics.coverage import precision_recall
 from fundiff.metrics.distances import frechet_distance, kernel_distance
 from fundiff.metrics.image import psnr
-from fundiff.models.placement import bf16_is_fast
 from fundiff.models.weights import load_weights, shipped
+from fundiff.networks import bind, bind_flow
 from fundiff.nn.classifiers import LeNet, ResidualClassifier
-from fundiff.process import add_noise, ddim_step, ddpm_step
+from fundiff.process import add_noise, ddpm_step
 from fundiff.recipes.digit_tasks import mnist_schedule
-from fundiff.sampling import denoise, noise_like
+from fundiff.rng import noise
+from fundiff.sampling import sample
+from fundiff.schedule import NoiseSchedule
 from fundiff.types import Denoiser, Images
 
 Network = Callable[..., Tensor]
@@ -54,37 +55,9 @@ _TOGETHER = 250
 _A_CLASS = 4
 
 
-def frozen(network: nn.Module) -> Network:
-    """Put a network into evaluation, and call it without gradients and as fast as is safe.
-
-    Args:
-        network: The network; it stays in evaluation.
-
-    Returns:
-        What calls it, in bfloat16 where that is fast, and returns float32.
-    """
-    network.eval()
-    device = next(network.parameters()).device
-    fast = device.type == "cuda" or bf16_is_fast()
-
-    @torch.inference_mode()
-    def call(*inputs: Tensor) -> Tensor:
-        on_device = [value.to(device) for value in inputs]
-        with torch.autocast(device.type, torch.bfloat16, enabled=fast):
-            answer: Tensor = network(*on_device)
-        return answer.float().to(inputs[0].device)
-
-    return call
-
-
-def noise(count: int, *, seed: int = 0) -> Images:
-    """Return the Gaussian noise of a seed, ``(count, 1, 28, 28)``."""
-    return noise_like(torch.empty(count, 1, 28, 28), torch.Generator().manual_seed(seed))
-
-
 def ddpm(
     network: Network,
-    start: Images,
+    x: Images,
     labels: Int[Tensor, " batch"] | None = None,
     *,
     scale: float = SCALE,
@@ -95,7 +68,7 @@ def ddpm(
 
     Args:
         network: The network.
-        start: Gaussian noise.
+        x: Gaussian noise.
         labels: The class of each picture; None for a network that isn't told one.
         scale: The guidance scale.
         classes: How many classes there are.
@@ -105,23 +78,14 @@ def ddpm(
         Pictures, about in [0, 1].
     """
     schedule = mnist_schedule()
+    denoiser = _denoiser(bind, network, schedule, labels, scale, classes)
     step = partial(ddpm_step, large_variance=True)
-    generator = torch.Generator().manual_seed(seed)
-    walk = denoise(
-        _denoiser(network, labels, scale, classes),
-        schedule,
-        start,
-        schedule.timesteps(stride=1),
-        step=step,
-        generator=generator,
-    )
-    *_, last = walk
-    return last.x
+    return sample(denoiser, schedule, x, schedule.timesteps(stride=1), step=step, seed=seed)
 
 
 def ddim(
     network: Network,
-    start: Images,
+    x: Images,
     labels: Int[Tensor, " batch"] | None = None,
     *,
     steps: int,
@@ -130,26 +94,13 @@ def ddim(
 ) -> Images:
     """Draw pictures by few steps without noise (DDIM), arguments as those of :func:`ddpm`."""
     schedule = mnist_schedule()
-    timesteps = torch.linspace(schedule.steps - 1, 0, steps).round().int().tolist()
-    denoiser = _denoiser(network, labels, scale, classes)
-    *_, last = denoise(denoiser, schedule, start, timesteps, step=ddim_step)
-    return last.x
-
-
-def _denoiser(
-    network: Network, labels: Int[Tensor, " batch"] | None, scale: float, classes: int
-) -> Denoiser:
-    schedule = mnist_schedule()
-    if labels is None:
-        return bind(network, schedule)
-    told = one_hot(labels, classes).float()
-    cond, uncond = bind(network, schedule, told), bind(network, schedule, torch.zeros_like(told))
-    return cond if scale == 1 else guided(cond, uncond, scale=scale)
+    denoiser = _denoiser(bind, network, schedule, labels, scale, classes)
+    return sample(denoiser, schedule, x, schedule.timesteps(count=steps))
 
 
 def by_flow(
     network: Network,
-    start: Images,
+    x: Images,
     labels: Int[Tensor, " batch"],
     *,
     steps: int,
@@ -157,38 +108,47 @@ def by_flow(
     classes: int = 10,
 ) -> Images:
     """Draw pictures by flow matching, arguments as those of :func:`ddim`."""
+    schedule = NoiseSchedule.flow(steps)
+    denoiser = _denoiser(bind_flow, network, schedule, labels, scale, classes)
+    return sample(denoiser, schedule, x, schedule.timesteps(stride=1))
+
+
+def _denoiser(
+    bound: Callable[..., Denoiser],
+    network: Network,
+    schedule: NoiseSchedule,
+    labels: Int[Tensor, " batch"] | None,
+    scale: float,
+    classes: int,
+) -> Denoiser:
+    if labels is None:
+        return bound(network, schedule)
     told = one_hot(labels, classes).float()
-    *_, (_, last) = flow(conditioned(network, told, scale=scale), start, steps=steps)
-    return last
+    cond, uncond = bound(network, schedule, told), bound(network, schedule, torch.zeros_like(told))
+    return cond if scale == 1 else guided(cond, uncond, scale=scale)
 
 
 def each_class(network: Network, held_out: Labelled) -> Images:
     """Draw four pictures of each class, class by class in columns, guided."""
     labels = _columns(held_out)
-    return ddpm(network, noise(len(labels)), labels, classes=len(held_out.classes))
+    return ddpm(network, _start(len(labels)), labels, classes=len(held_out.classes))
 
 
 def each_class_by_flow(network: Network, held_out: Labelled) -> Images:
     """Draw four pictures of each class by flow matching, class by class in columns, guided."""
     labels = _columns(held_out)
-    return by_flow(network, noise(len(labels)), labels, steps=FEW, classes=len(held_out.classes))
+    return by_flow(network, _start(len(labels)), labels, steps=FEW, classes=len(held_out.classes))
 
 
 def any_class(network: Network, held_out: Labelled) -> Images:
     """Draw forty pictures of no class in particular."""
-    return ddpm(network, noise(_A_CLASS * len(held_out.classes)))
-
-
-def one_of_each(held_out: Labelled) -> Images:
-    """Return the first held-out picture of each class, in [0, 1]."""
-    firsts = [int((held_out.labels == label).nonzero()[0]) for label in held_out.labels.unique()]
-    return held_out.scaled()[firsts]
+    return ddpm(network, _start(_A_CLASS * len(held_out.classes)))
 
 
 def denoised(network: Network, held_out: Labelled, *, sigma: float) -> Images:
     """Denoise the first held-out picture of each class, under the noise of the seed 0."""
-    x = one_of_each(held_out)
-    return network(x + sigma * noise(len(x)))
+    x = held_out.one_of_each().scaled()
+    return network(x + sigma * _start(len(x)))
 
 
 def restored(
@@ -196,20 +156,19 @@ def restored(
 ) -> dict[str, Any]:
     """Measure by how many decibels held-out pictures are restored, at several noise levels."""
     x = held_out.scaled()[:COUNT]
-    eps = noise(len(x))
+    eps = _start(len(x))
     rows = {}
     for level in SIGMAS:
         noisy = x + level * eps
-        outs = torch.cat([network(part) for part in noisy.split(_TOGETHER)])
-        before, after = (psnr(part, x, data_range=1.0).mean().item() for part in (noisy, outs))
+        both = noisy, network(noisy)
+        before, after = (psnr(part, x, data_range=1.0).mean().item() for part in both)
         rows[f"{level:g}"] = {"noisy": round(before, 2), "denoised": round(after, 2)}
     return {"psnr": rows, "trained at": sigma, "held-out pictures": len(x)}
 
 
 def accuracy_held_out(network: Network, seen: Labelled, held_out: Labelled) -> dict[str, Any]:
     """Measure how often a classifier is right about held-out pictures."""
-    answers = torch.cat([network(part) for part in held_out.scaled().split(_TOGETHER)])
-    right = (answers.argmax(dim=1) == held_out.labels).float().mean().item()
+    right = (network(held_out.scaled()).argmax(dim=1) == held_out.labels).float().mean().item()
     return {"accuracy": round(right, 4), "held-out pictures": len(held_out)}
 
 
@@ -286,20 +245,17 @@ def unconditional(network: Network, seen: Labelled, held_out: Labelled) -> dict[
     The schedule ends before the digits are gone, so what the network was shown last isn't pure
     noise, which its walks start from.
     """
-    judges, schedule = Judges(held_out), mnist_schedule()
+    judges, schedule, x = Judges(held_out), mnist_schedule(), _start(COUNT)
     last = torch.full((COUNT,), schedule.steps - 1)
-    noised = add_noise(schedule, seen.scaled()[:COUNT], last, noise(COUNT))
-    drawn = _drawn(lambda start, labels: ddpm(network, start))
+    noised = add_noise(schedule, seen.scaled()[:COUNT], last, x)
+    drawn = ddpm(network, x)
     shares = judges.classes(drawn).bincount(minlength=len(held_out.classes)) / len(drawn)
-
-    def few(start: Images, labels: Tensor) -> Images:
-        return ddim(network, start, steps=FEW)
-
+    few = partial(ddim, network, steps=FEW)
     return {
         "rows": {
             "real": judges.row(judges.other),
-            f"DDIM, {FEW} steps": judges.row(_drawn(few)),
-            f"DDIM, {FEW} steps, from noised digits": judges.row(_drawn(few, noised)),
+            f"DDIM, {FEW} steps": judges.row(few(x)),
+            f"DDIM, {FEW} steps, from noised digits": judges.row(few(noised)),
             "DDPM, 300 steps": judges.row(drawn),
         },
         "share of each class": [round(share, 3) for share in shares.tolist()],
@@ -309,8 +265,8 @@ def unconditional(network: Network, seen: Labelled, held_out: Labelled) -> dict[
 
 def conditional(network: Network, seen: Labelled, held_out: Labelled) -> dict[str, Any]:
     """Measure what a network draws to order, at several guidance scales and numbers of steps."""
-    labels = _labels()[:WALKED]
-    walked = ddpm(network, noise(WALKED), labels)
+    labels = torch.arange(WALKED) % 10
+    walked = ddpm(network, _start(WALKED), labels)
     right = Judges(held_out).accuracy(walked, labels)
     return {
         **_compared(partial(ddim, network), held_out, SCALES),
@@ -326,10 +282,10 @@ def flowing(network: Network, seen: Labelled, held_out: Labelled) -> dict[str, A
 def _compared(
     draw: Callable[..., Images], held_out: Labelled, scales: Sequence[float]
 ) -> dict[str, Any]:
-    judges, labels = Judges(held_out), _labels()
+    judges, labels, x = Judges(held_out), torch.arange(COUNT) % 10, _start(COUNT)
 
     def row(steps: int, scale: float) -> dict[str, float]:
-        return judges.row(_drawn(partial(draw, steps=steps, scale=scale)), labels)
+        return judges.row(draw(x, labels, steps=steps, scale=scale), labels)
 
     rows = {"real": judges.row(judges.other, judges.labels)}
     return {
@@ -340,16 +296,8 @@ def _compared(
     }
 
 
-def _drawn(
-    draw: Callable[[Images, Int[Tensor, " batch"]], Images], starts: Images | None = None
-) -> Images:
-    starts = noise(COUNT) if starts is None else starts
-    pairs = zip(starts.split(_TOGETHER), _labels().split(_TOGETHER), strict=True)
-    return torch.cat([draw(start, told) for start, told in pairs])
-
-
-def _labels() -> Int[Tensor, " batch"]:
-    return torch.arange(COUNT) % 10
+def _start(count: int) -> Images:
+    return noise(count, 1, 28, 28)
 
 
 def _columns(held_out: Labelled) -> Int[Tensor, " batch"]:

@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from fundiff.data.labelled import Labelled
 from fundiff.losses import Losses, denoising_loss, flow_loss, noise_loss
+from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
-from fundiff.training.rng import Draws
 from fundiff.types import Images
 
 SHIFT = 2

@@ -9,33 +9,31 @@ from torch import Tensor
 from fundiff.guidance import Bound, guided
 from fundiff.models.if_model import PixelNetwork
 from fundiff.plots.figures import image_grid
-from fundiff.sampling import denoise, noise_like
+from fundiff.rng import noise
+from fundiff.sampling import sample
 from fundiff.types import Denoiser, Images
 
 
 def sample_grid(
     network: PixelNetwork, embeddings: Tensor, *, seeds: int = 4, scale: float = 4.0
 ) -> Images:
-    """Sample every prompt with the same seeds, uncurated.
+    """Sample every prompt from the same noise, uncurated.
 
     Args:
         network: The network.
         embeddings: The embeddings of "" and then of the prompts.
-        seeds: How many pictures a prompt; picture ``i`` starts from the seed ``i``.
+        seeds: How many pictures a prompt, the first ones of the seed 0.
         scale: The guidance scale.
 
     Returns:
         Pictures in rows, ``prompts * seeds``, prompt by prompt.
     """
-    like, device = torch.empty(1, 3, 64, 64), embeddings.device
-    start = torch.cat([noise_like(like, torch.Generator().manual_seed(i)) for i in range(seeds)])
-    start = start.to(device)
+    x = noise(seeds, 3, 64, 64).to(embeddings.device)
     uncond = Bound(network, embeddings[:1])
     rows = []
     for embedding in embeddings[1:].split(1):
         denoiser: Denoiser = guided(Bound(network, embedding), uncond, scale=scale)
-        *_, last = denoise(denoiser, network.schedule, start, network.schedule.timesteps())
-        rows.append(last.x.cpu())
+        rows.append(sample(denoiser, network.schedule, x).cpu())
     return torch.cat(rows)
 
 

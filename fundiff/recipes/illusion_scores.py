@@ -17,7 +17,8 @@ from torch import Tensor
 from fundiff.data.pictures import to_uint8
 from fundiff.data.sheets import sheet_png
 from fundiff.digest import code_digest, digest_of
-from fundiff.illusions import VIEWS, Anagram, Illusion, hybrids
+from fundiff.errors import FundiffError
+from fundiff.illusions import VIEWS, ByView, Illusion, hybrids
 from fundiff.jobs.choose import Judged, judge, painted
 from fundiff.jobs.order import Order
 from fundiff.jobs.paint import paint
@@ -76,7 +77,7 @@ class Subject:
     @property
     def kind(self) -> str:
         """``anagram`` or ``hybrid``."""
-        return type(self.illusion).__name__.lower()
+        return "anagram" if isinstance(self.illusion, ByView) else "hybrid"
 
     def order(self, seeds: int) -> Order:
         """Order its pictures."""
@@ -85,7 +86,7 @@ class Subject:
 
     def baselines(self, seeds: int) -> dict[str, list[Order]]:
         """Order the pictures of its baselines, as many of each."""
-        together = Anagram((Identity(),) * len(self.prompts))
+        together = ByView((Identity(),) * len(self.prompts))
         each = seeds // len(self.prompts)
         return {
             ALONE: [Order(prompt, count=each) for prompt in self.prompts],
@@ -97,8 +98,8 @@ class Subject:
 def subjects() -> list[Subject]:
     """List the rows: anagrams by view, then hybrids by split."""
     first = Identity()
-    views = {name: Anagram((first, VIEWS[name])) for name in SCORED}
-    three = Anagram((first, VIEWS["rotate-90"], VIEWS["rotate-180"]))
+    views = {name: ByView((first, VIEWS[name])) for name in SCORED}
+    three = ByView((first, VIEWS["rotate-90"], VIEWS["rotate-180"]))
     kinds: tuple[Mapping[str, Illusion], ...] = ({**views, "three views": three}, hybrids())
     return [
         Subject(prompts, name, illusion)
@@ -129,12 +130,12 @@ def run(
         The card of what was written.
 
     Raises:
-        ValueError: There are fewer than 20 seeds.
+        FundiffError: There are fewer than 20 seeds.
         WeightsError: No weights ship, or they are damaged.
         OccupiedError: The folder to write has something else in it.
     """
     if seeds < 20:
-        raise ValueError(f"the scores need at least 20 seeds, got {seeds}")
+        raise FundiffError(f"the scores need at least 20 seeds, got {seeds}")
     require_replaceable(out)
     start, device = time.monotonic(), device_here()
     model = load(text_to_image.RECIPE.name, device=device)

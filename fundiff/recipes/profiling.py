@@ -101,7 +101,7 @@ def profiled(
 
     Raises:
         RunError: The run ended before enough of it was seen.
-        ValueError: There is no such preset.
+        FundiffError: There is no such preset.
     """
     with TemporaryDirectory() as folder:
         runs = Path(folder, "run")

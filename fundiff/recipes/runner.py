@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from fundiff.digest import code_digest
+from fundiff.errors import FundiffError
 from fundiff.files import write
 from fundiff.models.weights import Card, WeightsError, require_replaceable, save, verify
 from fundiff.recipes.device import device_words, spent, suited
@@ -133,10 +134,12 @@ class Recipe:
         """Find a preset.
 
         Raises:
-            ValueError: There is no such preset.
+            FundiffError: There is no such preset.
         """
         if name not in self.presets:
-            raise ValueError(f"{self.name} has the presets {', '.join(self.presets)}, not {name!r}")
+            raise FundiffError(
+                f"{self.name} has the presets {', '.join(self.presets)}, not {name!r}"
+            )
         return self.presets[name]
 
     def run(
@@ -167,7 +170,7 @@ class Recipe:
             The card of what was written.
 
         Raises:
-            ValueError: There is no such preset.
+            FundiffError: There is no such preset.
             OccupiedError: The folder to write has something else in it.
             RunError: As :func:`fundiff.training.loop.train`.
             WeightsError: ``init`` isn't a folder of weights, or doesn't fit; or weights that judge
@@ -224,7 +227,7 @@ class Recipe:
             left aside, or the code has changed since.
 
         Raises:
-            ValueError: There is no such preset.
+            FundiffError: There is no such preset.
         """
         wanted = self.preset(preset).plan
         try:

@@ -17,6 +17,7 @@ from torch import Tensor
 from fundiff.data.pictures import to_uint8
 from fundiff.data.sheets import sheet_png
 from fundiff.digest import code_digest
+from fundiff.errors import FundiffError
 from fundiff.files import write
 from fundiff.guidance import Bound, guided
 from fundiff.metrics.alignment import r_precision
@@ -31,7 +32,7 @@ from fundiff.recipes import contrastive, measuring, text_to_image
 from fundiff.recipes.caption_tasks import CaptionedPictures
 from fundiff.recipes.device import device_here, spent
 from fundiff.recipes.measuring import identities, measurement
-from fundiff.sampling import denoise, noise_like
+from fundiff.sampling import sample
 from fundiff.types import Images
 
 NAME = "scores"
@@ -111,13 +112,13 @@ def run(
         The card of what was written.
 
     Raises:
-        ValueError: There are fewer than 200 pictures.
+        FundiffError: There are fewer than 200 pictures.
         WeightsError: No weights ship, or they are damaged.
         OccupiedError: The folder to write has something else in it.
         SpriteError: The sprites are missing or damaged.
     """
     if pictures < 200:
-        raise ValueError(f"the numbers need at least 200 pictures, got {pictures}")
+        raise FundiffError(f"the numbers need at least 200 pictures, got {pictures}")
     require_replaceable(out)
     start, device = time.monotonic(), device_here()
     model = load(text_to_image.RECIPE.name, device=device)
@@ -170,7 +171,11 @@ def run(
         "what the pictures of the text-to-image model are worth",
         weights=identities(text_to_image.RECIPE.name, contrastive.RECIPE.name),
         data=painted_set(),
-        settings={"pictures": pictures, "scales": list(SCALES), "steps": len(timesteps(model))},
+        settings={
+            "pictures": pictures,
+            "scales": list(SCALES),
+            "steps": len(model.schedule.timesteps()),
+        },
         results={
             "rows": {name: vars(row) for name, row in rows.items()},
             "nearest": {
@@ -211,16 +216,11 @@ def painted_set() -> dict[str, str]:
     return {"sprites and captions": code_digest(EmojiPictures, build)}
 
 
-def timesteps(model: TextToImage) -> list[int]:
-    """Return the timesteps of a walk: 34 of them."""
-    return model.schedule.timesteps()
-
-
 @torch.inference_mode()
 def sampled(model: TextToImage, captions: Captions, scale: float, kept: Path) -> Iterator[Images]:
     """Sample a picture for each caption, keeping each batch on the disk.
 
-    Picture ``i`` starts from the noise of the seed ``i``, at every scale.
+    Picture ``i`` is the ``i``-th of the seed 0, at every scale.
 
     Args:
         model: The model.
@@ -232,17 +232,13 @@ def sampled(model: TextToImage, captions: Captions, scale: float, kept: Path) ->
         The pictures of a batch, rounded to bytes as they are kept, in [-1, 1].
     """
     kept.mkdir(parents=True, exist_ok=True)
-    like = torch.empty(1, 3, model.size, model.size)
     for first in range(0, len(captions), _TOGETHER):
         path = kept / f"{first:06}.safetensors"
         told = captions[first : first + _TOGETHER]
         if not path.is_file():
-            seeds = range(first, first + len(told))
-            noise = [noise_like(like, torch.Generator().manual_seed(seed)) for seed in seeds]
             denoiser = guided(Bound(model.network, told), model.denoiser(), scale=scale)
-            start = torch.cat(noise).to(model.device)
-            *_, last = denoise(denoiser, model.schedule, start, timesteps(model))
-            write(path, safetensors.torch.save({"pictures": _bytes(last.x)}))
+            x = sample(denoiser, model.schedule, model.noise(len(told), first=first))
+            write(path, safetensors.torch.save({"pictures": _bytes(x)}))
         pictures = safetensors.torch.load(path.read_bytes())["pictures"]
         yield pictures.float() / 127.5 - 1
 

@@ -16,12 +16,13 @@ import safetensors.torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.files import sha256, write
 
 KEPT = 2
 
 
-class RunError(RuntimeError):
+class RunError(FundiffError):
     """A training run that can't go on as it is; the message says why and what to do."""
 
 

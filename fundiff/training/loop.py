@@ -6,11 +6,14 @@ plan and the last state on disk.
 """
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 
 import torch
 from accelerate import Accelerator
@@ -19,9 +22,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from fundiff.errors import FundiffError
+from fundiff.rng import Draws
 from fundiff.training.checkpoints import Checkpoints, RunError
 from fundiff.training.plan import Plan, Report, Task
-from fundiff.training.rng import Draws
 
 
 def train(
@@ -54,17 +58,18 @@ def train(
     Raises:
         RunError: Another process trains in the folder, it belongs to another run, a state can't be
             written, or the loss is no longer finite.
-        ValueError: The batch can't be shared equally among the processes, or their share can't be
+        FundiffError: The batch can't be shared equally among the processes, or their share can't be
             cut into equal chunks.
+        KeyboardInterrupt: Ctrl-C was pressed; the step is made and the state is on disk.
     """
     where = accelerator or Accelerator(mixed_precision="bf16" if plan.precision == "bf16" else "no")
     if plan.batch_size % where.num_processes:
-        raise ValueError(
+        raise FundiffError(
             f"a batch of {plan.batch_size} can't be shared by {where.num_processes} processes"
         )
     share = plan.batch_size // where.num_processes
     if share % min(chunk or share, share):
-        raise ValueError(f"a share of {share} samples can't be cut into chunks of {chunk}")
+        raise FundiffError(f"a share of {share} samples can't be cut into chunks of {chunk}")
     identity = {**asdict(plan), "task": task.identity()}
     checkpoints = Checkpoints(folder, identity)
     with checkpoints.locked() if where.is_main_process else nullcontext():
@@ -84,7 +89,12 @@ def _steps(run: "_Run", seconds: float) -> Generator[Report, None, None]:
     while run.step < plan.steps:
         until = min(run.step - run.step % plan.report_every + plan.report_every, plan.steps)
         while run.step < until:
-            run.advance()
+            with _whole() as interrupted:
+                run.advance()
+            if interrupted:
+                if where.num_processes == 1:
+                    run.save()
+                raise KeyboardInterrupt
             if where.num_processes == 1 and late():
                 break
         report = run.report()
@@ -98,6 +108,26 @@ def _steps(run: "_Run", seconds: float) -> Generator[Report, None, None]:
             raise
         if stop:
             return
+
+
+@contextmanager
+def _whole() -> Generator[list[int], None, None]:
+    """Let Ctrl-C wait for the end of what is begun, and list it; the second one doesn't wait."""
+    interrupted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        interrupted.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Run:

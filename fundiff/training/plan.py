@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fundiff.training.rng import Draws
+from fundiff.errors import FundiffError
+from fundiff.rng import Draws
 
 
 @runtime_checkable
@@ -63,7 +64,7 @@ class Plan:
         save_every: How many steps between two states on disk, a multiple of ``report_every``.
 
     Raises:
-        ValueError: A number is out of its range.
+        FundiffError: A number is out of its range.
     """
 
     steps: int
@@ -84,14 +85,16 @@ class Plan:
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.report_every, self.save_every) < 1:
-            raise ValueError(f"steps, batch_size and the intervals must be at least 1, got {self}")
+            raise FundiffError(
+                f"steps, batch_size and the intervals must be at least 1, got {self}"
+            )
         if self.save_every % self.report_every:
-            raise ValueError(
+            raise FundiffError(
                 f"save_every must be a multiple of report_every, got {self.save_every} and "
                 f"{self.report_every}"
             )
         if not (self.learning_rate > 0 and 0 <= self.decay <= 1 and self.warmup >= 0):
-            raise ValueError(f"the learning rate's course makes no sense: {self}")
+            raise FundiffError(f"the learning rate's course makes no sense: {self}")
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step.

@@ -86,6 +86,20 @@ def test_modules_that_a_chapter_uses(book: Book, code: str, expected: set[str]) 
     assert modules(book, code) == expected
 
 
+def test_names_are_followed_through_the_packages_door(book: Book, write: Write) -> None:
+    write("tiny/__init__.pyi", "from .sums import add as add\nfrom .words import greet as greet\n")
+    used = "import tiny as t\nprint(t.add(1, 2))"
+    assert modules(book, used) == {"tiny/sums.py", "tiny/base.py"}
+    assert modules(book, "from tiny import greet") == {"tiny/words.py"}
+    before = digest(book, used)
+    write("tiny/words.py", "def greet():\n    return 'bye'\n")
+    assert digest(book, used) == before
+    write("tiny/base.py", "ONE = 2\n")
+    assert digest(book, used) != before
+    with pytest.raises(BookError, match="tiny defines no subtract"):
+        digest(book, "import tiny\ntiny.subtract(1, 2)")
+
+
 def test_what_is_only_imported_for_a_type_checker_does_not_count(book: Book, write: Write) -> None:
     write(
         "tiny/base.py",

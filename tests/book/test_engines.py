@@ -23,7 +23,7 @@ def on_any_engine() -> list[str]:
     for docname in book.docnames:
         text = book.source(docname).read_text(encoding="utf-8")
         chapter = read_chapter(book, docname, text)
-        if chapter is not None and re.search(r"(?<![.\w])load\(\)", text):
+        if chapter is not None and re.search(r"\bfd\.load\(\)", text):
             found.append(docname)
     return found
 

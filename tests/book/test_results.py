@@ -24,6 +24,10 @@ def fixed():
     return manual_seed(11)
 
 
+def walk(seed=None):
+    return seed
+
+
 def load():
     return open(WEIGHTS)
 """
@@ -33,6 +37,9 @@ def load():
 def package(tmp_path: Path) -> Path:
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "__init__.py").write_text("from tiny.draws import noise\n")
+    (tmp_path / "tiny" / "__init__.pyi").write_text(
+        "from .draws import noise as noise\nfrom .draws import walk as walk\n"
+    )
     (tmp_path / "tiny" / "draws.py").write_text(MODULE)
     return tmp_path
 
@@ -91,6 +98,13 @@ def test_a_slice_is_what_a_statement_depends_on(
         (("from tiny import draws, noise", "noise(seed=6)"), []),
         (("from tiny.draws import fixed", "fixed()"), ["11"]),
         (("manual_seed(len(x))",), ["len(x)"]),
+        (("import tiny as t", "t.noise()"), ["3"]),
+        (("import tiny as t", "t.noise(seed=6)"), ["6"]),
+        (("import tiny as t", "t.walk(seed=7)", "t.walk()"), []),
+        (("import tiny as t", "t.walk(seed=7)"), ["7"]),
+        (("model.noise(4)",), ["0"]),
+        (("model.noise(4, 5)",), ["5"]),
+        (("i = 8", "model.noise(4, seed=i)"), ["8"]),
     ],
 )
 def test_seeds_are_read_from_the_code(

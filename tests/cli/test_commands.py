@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,20 +9,25 @@ import torch
 from cards import small
 from PIL import Image
 
-from fundiff.cli import commands
+from fundiff.cli import doctor
 from fundiff.cli.main import main
 from fundiff.data.pictures import load_picture
-from fundiff.illusions import VIEWS, Anagram, hybrids
+from fundiff.errors import FundiffError
+from fundiff.illusions import VIEWS, ByView, hybrids
+from fundiff.jobs import choose
 from fundiff.jobs.choose import Judged, judge, keep, painted
 from fundiff.jobs.order import Order, OrderError
-from fundiff.jobs.paint import paint, picture_seed
+from fundiff.jobs.paint import paint
 from fundiff.metrics.alignment import alignment, concealment, cosine_scale, similarities
 from fundiff.models.if_model import TextToImage, load
 from fundiff.models.image_text import ImageTextEncoder
-from fundiff.sampling import denoise, noise_like
+from fundiff.sampling import sample
 from fundiff.views import Identity
+from layout import Book
+from library import Library
 
-FLIPPED = Anagram((Identity(), VIEWS["flip"]))
+ROOT = Path(__file__).parents[2]
+FLIPPED = ByView((Identity(), VIEWS["flip"]))
 PAIR = ("a photo of a dog", "a man wearing a hat")
 
 
@@ -53,11 +59,10 @@ def test_an_order_of_an_illusion_is_its_denoiser_sampled(
     conds, none = [plain.denoiser(prompt) for prompt in PAIR], plain.denoiser()
     denoiser = FLIPPED.guided(conds, none, scale=2.0)
     list(paint(plain, Order(PAIR[0], stride=400), tmp_path / "b.png"))
-    start = noise_like(torch.empty(1, 3, 32, 32), torch.Generator().manual_seed(picture_seed(0, 0)))
-    with torch.inference_mode():
-        *_, last = denoise(denoiser, plain.schedule, start, plain.schedule.timesteps(stride=400))
+    timesteps = plain.schedule.timesteps(stride=400)
+    x = sample(denoiser, plain.schedule, plain.noise(), timesteps)
     shown = load_picture(tmp_path / "a.png", size=32)
-    torch.testing.assert_close(shown, last.x.clamp(-1, 1), rtol=0, atol=2.1 / 255)
+    torch.testing.assert_close(shown, x.clamp(-1, 1), rtol=0, atol=2.1 / 255)
     other = load_picture(tmp_path / "b.png", size=32)
     assert (shown - other).abs().max() > 0.1
 
@@ -153,7 +158,7 @@ def test_the_command_line_chooses_by_alignment(
 ) -> None:
     scores = torch.tensor([0.1, 0.5, 0.3])
     judged = Judged(torch.zeros(3, 2, 2), scores, torch.ones(3))
-    monkeypatch.setattr(commands, "judge", lambda *_: judged)
+    monkeypatch.setattr(choose, "judge", lambda *_: judged)
     options = ["--best-of", "3", "--stride", "400", "--model", str(folder)]
     assert main(["anagram", *PAIR, *options, "--out", str(tmp_path / "a.png")]) == 0
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "a-001.png").read_bytes()
@@ -178,3 +183,78 @@ def test_the_command_line_says_what_is_wrong_in_a_line(
 ) -> None:
     assert main([*words, "--model", str(folder), "--out", str(tmp_path / "a.png")]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (FundiffError("no such thing:\ndo this"), 1, "no such thing: do this\n"),
+        (OSError(28, "No space left on device", "a.png"), 1, "[Errno 28] No space left on"),
+        (KeyboardInterrupt(), 130, "\nstopped: what is finished is kept"),
+    ],
+)
+def test_a_command_ends_in_one_line(
+    error: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(doctor, "checkup", fail)
+    assert main(["doctor"]) == code
+    found = capsys.readouterr()
+    assert found.err.startswith(said)
+    assert found.err.strip().count("\n") == 0
+    assert found.out == ""
+
+
+def test_a_fault_of_ours_is_no_users_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(doctor, "checkup", fail)
+    with pytest.raises(KeyError, match="a bug"):
+        main(["doctor"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["anagram", *PAIR, "--view", "upside"], "there is no view 'upside'; known are flip, mir"),
+        (["hybrid", *PAIR, "--split", "half"], "there is no split 'half'; known are blur, col"),
+        (["sample", "a dog", "--dtype", "int8"], "there is no dtype 'int8'; known are float32, b"),
+    ],
+)
+def test_names_that_stand_for_nothing_are_listed(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--out", "a.png"]) == 1
+    assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize("words", [[], ["paint"], ["sample"], ["sample", "a dog", "--seed", "x"]])
+def test_wrong_words_are_told_apart_from_errors(words: list[str]) -> None:
+    assert main(words) == 2
+
+
+def test_the_commands_are_listed_by_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    for panel, command in (("Paint", "anagram"), ("Train", "train"), ("Measure", "score")):
+        assert said.index(panel) < said.index(f" {command} ")
+
+
+def test_every_error_of_the_library_is_one_kind() -> None:
+    names = [name for name in Library(Book(ROOT)).modules if not name.endswith("__main__")]
+    found = {
+        value
+        for name in names
+        for value in vars(import_module(name)).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+        if value.__module__.startswith("fundiff") and not value.__name__.startswith("_")
+    }
+    assert len(found) >= 13
+    assert all(issubclass(error, FundiffError) for error in found)

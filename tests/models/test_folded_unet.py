@@ -7,8 +7,8 @@ from fundiff.losses import min_snr_weight
 from fundiff.models.folded_unet import new_unet
 from fundiff.process import add_noise
 from fundiff.recipes.caption_tasks import TextToImageTask
+from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
-from fundiff.training.rng import Draws
 from fundiff.types import Images
 
 SCHEDULE = NoiseSchedule.cosine()

@@ -21,7 +21,8 @@ from fundiff.models.placement import Machine, MemoryShortageError, Placement, pl
 from fundiff.models.weights import shipped
 from fundiff.process import add_noise, ddim_step, ddpm_step
 from fundiff.recipes.text_to_image import PROMPTS
-from fundiff.sampling import Step, denoise, keep_outside, noise_like, sdedit
+from fundiff.rng import noise as drawn
+from fundiff.sampling import Step, denoise, inpaint, sample, sdedit
 from fundiff.schedule import NoiseSchedule
 from fundiff.types import Images, Prediction, Times
 from fundiff.views import Identity, VerticalFlip
@@ -207,17 +208,16 @@ def test_diffusers_inpaints_by_another_rule(
     denoiser = guided(ours.denoiser("a photo of a dog"), ours.denoiser(), scale=7)
     start = add_noise(ours.schedule, x0, torch.tensor([900]), next(given))
 
-    def keep_clean(x: Images, s: int) -> Images:
+    def keep_clean(schedule: NoiseSchedule, x: Images, s: Times, noise: Images | None) -> Images:
         return mask * x + (1 - mask) * x0
 
     *_, last = denoise(denoiser, ours.schedule, start, timesteps, step=step, constraint=keep_clean)
     torch.testing.assert_close(last.x, theirs, rtol=0, atol=1e-3)
 
-    seeded, again = (torch.Generator().manual_seed(4) for _ in range(2))
-    keep = keep_outside(ours.schedule, x0, mask, generator=seeded)
-    states = [*denoise(denoiser, ours.schedule, start, timesteps, constraint=keep)]
-    for state in states:
-        fresh = noise_like(x0, again)
+    keep = inpaint(x0, mask)
+    states = [*denoise(denoiser, ours.schedule, start, timesteps, constraint=keep, seed=4)]
+    for number, state in enumerate(states):
+        fresh = drawn(*x0.shape, seed=4, stream="constraint", step=number)
         expected = add_noise(ours.schedule, x0, torch.tensor([state.t]), fresh)
         torch.testing.assert_close(state.x[..., 16:], expected[..., 16:])
     assert states[-1].x[..., 16:].equal(x0[..., 16:])
@@ -251,7 +251,9 @@ def test_every_operation_of_the_book_works(floyd: Path, images: Callable[..., Im
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., :16] = 1
     dog, man, uncond = (model.denoiser(p) for p in ("a photo of a dog", "an old man", ""))
-    start = noise_like(x0, torch.Generator().manual_seed(0))
+    start = model.noise(2)
+    assert start.equal(drawn(2, 3, 32, 32))
+    assert model.noise(1, 5, first=3).equal(drawn(1, 3, 32, 32, seed=5, first=3))
 
     blur = GaussianBlur(9, 2.0)
     for denoiser in (
@@ -262,16 +264,13 @@ def test_every_operation_of_the_book_works(floyd: Path, images: Callable[..., Im
     ):
         rules: tuple[Step, ...] = (ddim_step, ddpm_step)
         for rule in rules:
-            seeded = torch.Generator().manual_seed(1)
-            *_, last = denoise(denoiser, model.schedule, start, steps, step=rule, generator=seeded)
-            assert last.x.shape == x0.shape
-            assert last.x.isfinite().all()
-    generator = torch.Generator().manual_seed(2)
-    *_, edited = sdedit(dog, model.schedule, x0, steps, i_start=1, generator=generator)
-    assert edited.x.isfinite().all()
-    keep = keep_outside(model.schedule, x0, mask, generator=generator)
-    *_, painted = denoise(dog, model.schedule, start, steps, constraint=keep)
-    assert painted.x[..., 16:].equal(x0[..., 16:])
+            x = sample(denoiser, model.schedule, start, steps, step=rule, seed=1)
+            assert x.shape == x0.shape
+            assert x.isfinite().all()
+    assert sdedit(dog, model.schedule, x0, steps, i_start=1).isfinite().all()
+    keep = inpaint(x0, mask)
+    painted = sample(dog, model.schedule, start, steps, constraint=keep, seed=2)
+    assert painted[..., 16:].equal(x0[..., 16:])
 
 
 def test_known_prompts_need_no_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,9 @@ from fundiff.models.image_text import WIDTH, ImageTextEncoder, ImageTextNetwork
 from fundiff.models.text_encoder import Embeddings
 from fundiff.models.weights import WeightsError, save, weights
 from fundiff.recipes.caption_tasks import SHIFT, ImageTextTask, augmented
+from fundiff.rng import Draws
 from fundiff.training.loop import train
 from fundiff.training.plan import Plan
-from fundiff.training.rng import Draws
 from fundiff.types import Images
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from tiny_emoji import packages
 from torch.testing import assert_close
 
-from fundiff.cli import main as __main__
+from fundiff.cli.main import main
 from fundiff.data.digits import SHIPPED, Shipped, read_shipped
 from fundiff.data.digits import glyphs as shipped_glyphs
 from fundiff.data.digits import shapes as shipped_shapes
@@ -25,6 +25,7 @@ from fundiff.painters.characters.lettering import FACES, glyphs
 from fundiff.painters.characters.numerals import numerals
 from fundiff.painters.characters.outlines import OUTLINES, shapes
 from fundiff.painters.characters.stencils import GROUPS, emoji
+from fundiff.painters.emoji import sprites
 from fundiff.painters.emoji.sources import SourceError
 
 Pixels = dict[str, list[float]]
@@ -226,9 +227,9 @@ def test_packages_are_fetched_into_an_absolute_folder(
         asked.append(packages)
         return (out,)
 
-    monkeypatch.setattr(__main__, "build", build)
+    monkeypatch.setattr(sprites, "build", build)
     monkeypatch.setattr(sheets, "build", build)
     monkeypatch.chdir(tmp_path)
     for command in ("emoji", "characters"):
-        assert __main__.main([command, "--out", "made"]) == 0
+        assert main([command, "--out", "made"]) == 0
     assert asked == [tmp_path / "made" / "packages"] * 2

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from fundiff.cli.main import main
 from fundiff.data.digits import digits
 from fundiff.data.sheets import read_sheet
+from fundiff.models.placement import frozen
 from fundiff.models.weights import load_weights, shipped, verify
 from fundiff.nn.classifiers import LeNet, ResidualClassifier
 from fundiff.nn.unet import ClassUNet, TimeUNet, UNet
@@ -15,6 +16,7 @@ from fundiff.recipes import digit_scores
 from fundiff.recipes.digit_networks import RECIPES as DIGIT_RECIPES
 from fundiff.recipes.digit_networks import DigitPreset
 from fundiff.recipes.registry import RECIPES
+from fundiff.rng import noise
 from fundiff.schedule import NoiseSchedule
 from fundiff.training.plan import Plan
 
@@ -116,11 +118,11 @@ def test_the_shipped_networks_draw_to_order() -> None:
     assert classes["5"]["accuracy"] >= 0.95
     labels = torch.arange(10).repeat(3)
     judges = digit_scores.Judges(digits("test"))
-    start = digit_scores.noise(len(labels), seed=8)
+    start = noise(len(labels), 1, 28, 28, seed=8)
     for name, draw in (("mnist-class", digit_scores.ddim), ("mnist-flow", digit_scores.by_flow)):
         network = ClassUNet(64)
         load_weights(network, shipped(name))
-        drawn = draw(digit_scores.frozen(network), start, labels, steps=10)
+        drawn = draw(frozen(network), start, labels, steps=10)
         assert judges.accuracy(drawn, labels) > 0.9
 
 
@@ -144,6 +146,6 @@ def test_the_judges_know_real_digits() -> None:
     judges = digit_scores.Judges(digits("test"))
     row = judges.row(judges.other, judges.labels)
     assert row["accuracy"] > 0.97
-    noise = digit_scores.noise(100).abs()
-    assert judges.row(noise, torch.arange(100) % 10)["accuracy"] < 0.5
-    assert judges.row(noise)["frechet"] > 20 * row["frechet"]
+    grain = noise(100, 1, 28, 28).abs()
+    assert judges.row(grain, torch.arange(100) % 10)["accuracy"] < 0.5
+    assert judges.row(grain)["frechet"] > 20 * row["frechet"]

@@ -8,8 +8,8 @@ from fundiff.data.digits import digits
 from fundiff.losses import noise_loss
 from fundiff.nn.unet import TimeUNet
 from fundiff.recipes.digit_tasks import DiffusionTask, mnist_schedule
+from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
-from fundiff.training.rng import Draws
 
 
 def test_a_task_learns_on_the_schedule_that_it_was_given_and_says_so() -> None:

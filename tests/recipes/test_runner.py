@@ -13,6 +13,7 @@ from torch import nn
 
 from fundiff.cli import main as cli
 from fundiff.files import OccupiedError
+from fundiff.models import weights as folders
 from fundiff.models.weights import WeightsError, load_weights, save, verify, weights
 from fundiff.process import add_noise, ddim_step
 from fundiff.recipes import runner
@@ -188,7 +189,7 @@ def test_the_command_stamps_only_what_learns_the_same(
     out = run(tmp_path)
     moved_on = replace(SMALL, roots=(ddim_step,))
     monkeypatch.setitem(RECIPES, "mnist-judge", moved_on)
-    monkeypatch.setattr(cli, "shipped", lambda name: out)
+    monkeypatch.setattr(folders, "shipped", lambda name: out)
     said = tmp_path / "before.txt"
     said.write_text("mnist-judge abc\n")
     assert cli.main(["trial", "mnist-judge", "--stamp", str(said)]) == 1

@@ -51,6 +51,6 @@ def test_scores_are_measured_and_go_on_where_they_stopped(
     def never(*_: object) -> torch.Tensor:
         raise AssertionError("sampled again")
 
-    monkeypatch.setattr(scores, "noise_like", never)
+    monkeypatch.setattr(scores, "sample", never)
     assert main([*options, "--out", str(tmp_path / "again")]) == 0
     assert measured(tmp_path / "again").results == card.results

@@ -18,11 +18,11 @@ from tasks import SmallTask
 from torch import nn
 
 from fundiff.losses import min_snr_weight
+from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
 from fundiff.training.checkpoints import RunError
 from fundiff.training.loop import train
 from fundiff.training.plan import Plan, Report
-from fundiff.training.rng import Draws
 
 TRAINER = Path(__file__).parents[1] / "trainer.py"
 PLAN = Plan(
@@ -113,6 +113,37 @@ def test_closing_the_iterator_saves(tmp_path: Path) -> None:
     assert [report.step for report in run(tmp_path / "closed")] == [4, 6, 8, 10, 12]
     run(tmp_path / "whole")
     assert_same(state(tmp_path / "closed", 12), state(tmp_path / "whole", 12))
+
+
+class Interrupted(SmallTask):
+    """Ctrl-C is pressed in the middle of a step, once or twice."""
+
+    presses = 1
+
+    def losses(self, network: nn.Module, draws: Draws) -> torch.Tensor:
+        for _ in range(self.presses if draws.step == 4 else 0):
+            signal.raise_signal(signal.SIGINT)
+        return super().losses(network, draws)
+
+
+def test_ctrl_c_waits_for_the_step_and_keeps_it(tmp_path: Path) -> None:
+    plan = replace(PLAN, report_every=4, save_every=12)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        list(train(Interrupted(dropout=0.1), plan, tmp_path / "stopped"))
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert (tmp_path / "stopped" / "step-00000005.json").exists()
+    assert [report.step for report in run(tmp_path / "stopped", plan)] == [8, 12]
+    run(tmp_path / "whole", plan)
+    assert_same(state(tmp_path / "stopped", 12), state(tmp_path / "whole", 12))
+
+
+def test_the_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    task = Interrupted()
+    task.presses = 2
+    with pytest.raises(KeyboardInterrupt):
+        list(train(task, PLAN, tmp_path))
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["step-00000004.json"]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 4])

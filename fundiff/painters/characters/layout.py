@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from fundiff.data.digits import SIDE
+from fundiff.errors import FundiffError
 
 FINE = 8
 """How many times finer than a picture a drawing is laid out before it is averaged."""
@@ -68,11 +69,11 @@ def placed(drawing: Image.Image, placing: Placing) -> UInt8[np.ndarray, "28 28"]
         The picture, 0 paper and 255 ink, with the ink's centre of mass at :data:`MIDDLE`.
 
     Raises:
-        ValueError: There is no ink.
+        FundiffError: There is no ink.
     """
     y, x = np.nonzero(np.asarray(drawing) > 127)
     if not len(x):
-        raise ValueError("a drawing needs ink, found none")
+        raise FundiffError("a drawing needs ink, found none")
     points, linear = np.stack([x + 0.5, y + 0.5]), placing.linear
     extent = np.ptp(linear @ points, axis=1) + np.abs(linear).sum(axis=1)
     back = np.linalg.inv(linear) * extent.max() / (FINE * placing.box)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from fundiff.errors import FundiffError
 from fundiff.painters.emoji.canvas import Picture, contrast, one_of
 from fundiff.painters.emoji.captions import caption
 from fundiff.painters.emoji.concepts import Concept
@@ -64,7 +65,7 @@ class EmojiPictures:
 
     Raises:
         SpriteError: The sprites are missing or damaged.
-        ValueError: The folder has no sprite of that part, or a number is out of its range.
+        FundiffError: The folder has no sprite of that part, or a number is out of its range.
     """
 
     def __init__(
@@ -77,17 +78,21 @@ class EmojiPictures:
         familiar: bool = False,
     ) -> None:
         if not 0 <= seed < 2**64 or not 1 <= length <= 2**63:
-            raise ValueError(f"seed must be in [0, 2^64) and length positive, got {seed}, {length}")
+            raise FundiffError(
+                f"seed must be in [0, 2^64) and length positive, got {seed}, {length}"
+            )
         sprites = load_sprites(folder)
         self.seed, self.part, self.digest = seed, part, sprites.digest
         self._length = length
         self._cast = _cast(sprites, part)
         if not self._cast.drawn:
-            raise ValueError(f"{folder} has no sprites for {part.name}: build them with that part")
+            raise FundiffError(
+                f"{folder} has no sprites for {part.name}: build them with that part"
+            )
         concepts = [c for c in self._cast.concepts if not familiar or c.code in FAMILIAR]
         self._drawn = _pool(c for c in concepts if c.code in self._cast.drawn)
         if not self._drawn.concepts:
-            raise ValueError(f"{folder} has no familiar concept for {part.name}")
+            raise FundiffError(f"{folder} has no familiar concept for {part.name}")
         self._stencils = _pool(c for c in concepts if c.code in self._cast.stencils)
         often = _pool(c for c in self._drawn.concepts if c.code in FAMILIAR)
         self._familiar = often if often.concepts else self._drawn
@@ -131,10 +136,10 @@ class EmojiPictures:
 
         Raises:
             IndexError: There is no such example.
-            ValueError: There are no indices.
+            FundiffError: There are no indices.
         """
         if not len(indices):
-            raise ValueError("a batch needs at least one index")
+            raise FundiffError("a batch needs at least one index")
         examples = [self.example(int(index)) for index in indices]
         return torch.stack([e.picture for e in examples]), tuple(e.caption for e in examples)
 

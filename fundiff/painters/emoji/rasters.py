@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from fundiff.errors import FundiffError
 from fundiff.painters.emoji.concepts import Concept, bare, squeezed
 from fundiff.painters.emoji.packages import members, read_json
 from fundiff.painters.emoji.sources import Kind, Source, SourceError
@@ -23,7 +24,7 @@ ODD = frozenset({("emojione", "1f480"), ("noto-v1", "1f480")})
 _INSIDE = 60
 
 
-class SpriteError(RuntimeError):
+class SpriteError(FundiffError):
     """Sprites that can't be drawn or read: what was expected, what was found, what to do."""
 
 

@@ -7,8 +7,10 @@ model never sees, for its evaluation alone.
 from dataclasses import dataclass
 from enum import Enum
 
+from fundiff.errors import FundiffError
 
-class SourceError(RuntimeError):
+
+class SourceError(FundiffError):
     """A package that can't be had or is refused: what was expected, what was found, what to do."""
 
 

@@ -161,7 +161,7 @@ def load_sprites(folder: str | os.PathLike[str]) -> Sprites:
             contents.append((Path(folder) / name).read_bytes())
             found = hashlib.sha256(contents[-1]).hexdigest()
             if line != f"{found}  {name}":
-                raise SpriteError(f"{folder}: expected {line}, found {found}; build them again")
+                raise ValueError(f"expected {line}, found {found}")
     except (OSError, ValueError) as error:
         raise SpriteError(f"{folder}: no whole sprites: {error}; build them first") from error
     record = json.loads(contents[1])

@@ -1,9 +1,9 @@
 r"""Random numbers that depend on what they are for, and on nothing else.
 
-Training draws noise, timesteps and choices for every sample. Here each number is a function of a
-seed, the sample's global index and a name for the draw: the same on every device and for any number
-of processes, whatever was drawn before. So a run that was stopped goes on as if it hadn't been,
-with no generator to save.
+Each number is a function of a seed, the global index of a picture or sample, and a name for the
+draw: the same on every device, in any batch and for any number of processes, whatever was drawn
+before. :func:`noise` is all the noise of sampling; :class:`Draws` is what a step of training draws,
+so that a run that was stopped goes on as if it hadn't been, with no generator to save.
 
 Bits come from the counter-based mixer SplitMix64, Gaussian numbers by Box and Muller's transform.
 
@@ -14,18 +14,70 @@ Source: Steele et al. 2014, *Fast splittable pseudorandom number generators*; Sa
 import math
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from fundiff.types import Times
+from fundiff.errors import FundiffError
+from fundiff.types import Images, Times
+
+Stream = Literal["start", "step", "constraint"]
+"""The start of a walk, its steps, or what is kept of a given picture."""
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed number
 
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+def noise(
+    count: int,
+    channels: int,
+    height: int,
+    width: int,
+    *,
+    seed: int = 0,
+    first: int = 0,
+    stream: Stream = "start",
+    step: int = 0,
+) -> Images:
+    r"""Draw standard Gaussian noise for pictures that are numbered.
+
+    .. math:: z = \sqrt{-2 \ln(1 - u_1)}\, (\cos 2 \pi u_2,\; \sin 2 \pi u_2)
+
+    with :math:`u_1` and :math:`u_2` uniform in [0, 1), from the bits of seed, picture, stream and
+    step. It is computed in float64 on the CPU, so that a seed means the same everywhere.
+
+    Args:
+        count: How many pictures.
+        channels: Their channels.
+        height: Their height in pixels.
+        width: Their width in pixels.
+        seed: Two seeds have no number in common.
+        first: The number of the first picture; those after it are counted up.
+        stream: What the noise is for.
+        step: Which step of a walk it is for, from 0.
+
+    Returns:
+        The noise, float32; that of a picture doesn't depend on the others.
+
+    Raises:
+        FundiffError: The seed isn't in :math:`[0, 2^{63})`.
+    """
+    if not 0 <= seed < 2**63:
+        raise FundiffError(f"expected a seed from 0 to 2^63 - 1, got {seed}")
+    size = channels * height * width
+    pictures = torch.arange(first, first + count)
+    streams = _mix(pictures * _GOLDEN + _key(seed, f"{stream} {step}"))
+    half = (size + 1) // 2
+    bits = _mix(streams[:, None] + torch.arange(1, 2 * half + 1) * _GOLDEN)
+    radius, angle = (_shifted(bits, 11).double() * 2.0**-53).chunk(2, dim=1)
+    radius, angle = (-2 * (1 - radius).log()).sqrt(), 2 * math.pi * angle
+    both = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+    return both[:, :size].float().reshape(count, channels, height, width)
 
 
 @dataclass(frozen=True)

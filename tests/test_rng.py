@@ -1,11 +1,13 @@
 import math
+import zlib
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fundiff.training.rng import Draws, _mix
+from fundiff.errors import FundiffError
+from fundiff.rng import Draws, Stream, _mix, noise
 
 
 def draws(step: int = 3, first: int = 0, count: int = 8, seed: int = 0, batch: int = 8) -> Draws:
@@ -85,3 +87,62 @@ def test_chance_happens_as_often_as_said() -> None:
     assert happened.float().mean().item() == pytest.approx(0.1, abs=0.01)
     assert not draws().chance("never", 0.0).any()
     assert draws().chance("always", 1.0).all()
+
+
+def test_noise_of_a_picture_is_its_own() -> None:
+    whole = noise(5, 3, 8, 8, seed=2)
+    for first, count in ((0, 5), (3, 1), (1, 3)):
+        assert noise(count, 3, 8, 8, seed=2, first=first).equal(whole[first : first + count])
+    assert noise(2, 1, 3, 3).shape == (2, 1, 3, 3)
+    assert noise(0, 1, 3, 3).shape == (0, 1, 3, 3)
+
+
+def test_two_seeds_streams_and_steps_share_no_number() -> None:
+    """Sixteen sets of 12,288 numbers of 53 bits: by chance, two are equal once in 10^5 tests."""
+    uses: list[tuple[Stream, int]] = [("start", 0), ("step", 0), ("step", 1), ("constraint", 0)]
+    sets = [
+        noise(1, 3, 64, 64, seed=seed, first=first, stream=stream, step=step)
+        for seed in (0, 1)
+        for first in (0, 1)
+        for stream, step in uses
+    ]
+    rows = torch.stack(sets).flatten(1)
+    assert len(rows.unique(dim=0)) == len(sets)
+    correlations = torch.corrcoef(rows.double()) - torch.eye(len(sets))
+    assert correlations.abs().max() < 5.5 / math.sqrt(rows.shape[1])
+
+
+def test_noise_is_normal() -> None:
+    x = noise(60, 3, 64, 64, seed=9).double()
+    assert x.mean().item() == pytest.approx(0, abs=0.005)
+    for power, moment in ((2, 1), (3, 0), (4, 3), (6, 15)):
+        assert (x**power).mean().item() == pytest.approx(moment, abs=0.02 * math.sqrt(4**power))
+    for axis in (-1, -2, 1):
+        shifted = torch.stack([x.flatten(), x.roll(1, axis).flatten()])
+        assert abs(torch.corrcoef(shifted)[0, 1]) < 0.005
+
+
+def test_noise_is_the_same_everywhere() -> None:
+    """Computed by Python's own integers and functions, as a page would in JavaScript."""
+
+    def mix(x: int) -> int:
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+        return x ^ x >> 31
+
+    golden, seed, picture = 0x9E3779B97F4A7C15, 12345, 2
+    key = mix(mix(seed * golden % 2**64) + zlib.crc32(b"step 4") * golden & 2**64 - 1)
+    stream = mix((picture * golden + key) % 2**64)
+    u = [(mix((stream + i * golden) % 2**64) >> 11) / 2**53 for i in range(1, 19)]
+    radius = [math.sqrt(-2 * math.log(1 - value)) for value in u[:9]]
+    angle = [2 * math.pi * value for value in u[9:]]
+    expected = [r * math.cos(a) for r, a in zip(radius, angle, strict=True)]
+    expected += [r * math.sin(a) for r, a in zip(radius, angle, strict=True)]
+    found = noise(1, 2, 3, 3, seed=seed, first=picture, stream="step", step=4)
+    torch.testing.assert_close(found.flatten(), torch.tensor(expected), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_out_of_range_are_refused(seed: int) -> None:
+    with pytest.raises(FundiffError, match=f"a seed from 0 to .*, got {seed}"):
+        noise(1, 1, 2, 2, seed=seed)
