@@ -12,7 +12,7 @@ Any callable with the signature of a denoiser can be a part; it is called once f
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -92,14 +92,9 @@ def evaluate(denoiser: Denoiser, x_t: Images, t: Times) -> Prediction:
     Raises:
         FundiffError: A condition fits neither one image nor the batch.
     """
-    answers = iter(_call([*_leaves(denoiser, x_t)], t))
-
-    def answer(denoiser: Denoiser, x_t: Images) -> Prediction:
-        if isinstance(denoiser, Combination):
-            return denoiser.mix(x_t, t, [answer(*question) for question in denoiser.parts(x_t)])
-        return next(answers)
-
-    return answer(denoiser, x_t)
+    leaves: list[Question] = []
+    answer = _asked(denoiser, x_t, leaves)
+    return answer(t, _call(leaves, t))
 
 
 def batches(denoiser: Denoiser, x_t: Images) -> list[int]:
@@ -113,19 +108,24 @@ def batches(denoiser: Denoiser, x_t: Images) -> list[int]:
         How many images go through the network in each call.
     """
     sizes: defaultdict[object, int] = defaultdict(int)
-    for leaf, picture in _leaves(denoiser, x_t):
+    leaves: list[Question] = []
+    _asked(denoiser, x_t, leaves)
+    for leaf, picture in leaves:
         shared = (leaf.network, picture.shape) if isinstance(leaf, Bound) else object()
         sizes[shared] += len(picture)
     return list(sizes.values())
 
 
-def _leaves(denoiser: Denoiser, x_t: Images) -> Iterator[Question]:
-    """Name all that is asked in a nest, in the order in which it is answered."""
+def _asked(
+    denoiser: Denoiser, x_t: Images, leaves: list[Question]
+) -> Callable[[Times, Sequence[Prediction]], Prediction]:
+    """Append all that is asked in a nest, and return what makes one answer of the answers."""
     if isinstance(denoiser, Combination):
-        for part, picture in denoiser.parts(x_t):
-            yield from _leaves(part, picture)
-    else:
-        yield denoiser, x_t
+        parts = [_asked(*question, leaves) for question in denoiser.parts(x_t)]
+        return lambda t, answers: denoiser.mix(x_t, t, [part(t, answers) for part in parts])
+    index = len(leaves)
+    leaves.append((denoiser, x_t))
+    return lambda _, answers: answers[index]
 
 
 def _call(leaves: Sequence[Question], t: Times) -> list[Prediction]:

@@ -34,7 +34,8 @@ class Anagram(Combination):
     .. math:: \epsilon = \sum_i w_i\, V_i^{-1}\, \epsilon_i(V_i x_t), \qquad \sum_i w_i = 1
 
     The raw variances are turned back like the noise, except that a view which negates pixels leaves
-    their variance as it is, and averaged with the same weights.
+    their variance as it is, and averaged with the same weights. That needs views that move or
+    negate whole pixels; where one mixes them, a step that asks for the variance gets a wrong one.
 
     Attributes:
         pairs: Denoisers, each with the view :math:`V_i` under which it sees the image. A view

@@ -56,7 +56,7 @@ def noise(
         channels: Their channels.
         height: Their height in pixels.
         width: Their width in pixels.
-        seed: Two seeds have no number in common.
+        seed: Two seeds have no picture's noise in common.
         first: The number of the first picture; those after it are counted up.
         stream: What the noise is for.
         step: Which step of a walk it is for, from 0.
@@ -65,10 +65,13 @@ def noise(
         The noise, float32; that of a picture doesn't depend on the others.
 
     Raises:
-        FundiffError: The seed isn't in :math:`[0, 2^{63})`.
+        FundiffError: The seed isn't in :math:`[0, 2^{63})`, or a number of pictures is below 0.
     """
-    if not 0 <= seed < 2**63:
-        raise FundiffError(f"expected a seed from 0 to 2^63 - 1, got {seed}")
+    if not 0 <= seed < 2**63 or count < 0 or first < 0:
+        raise FundiffError(
+            "expected a seed from 0 to 2^63 - 1, and a count and a first number from 0, got "
+            f"{seed}, {count} and {first}"
+        )
     size = channels * height * width
     pictures = torch.arange(first, first + count)
     streams = _mix(pictures * _GOLDEN + _key(seed, f"{stream} {step}"))

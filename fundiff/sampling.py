@@ -90,7 +90,7 @@ def denoise(
 
     Raises:
         FundiffError: A timestep is out of range or repeated in place, or noise is needed and there
-            is no seed.
+            is no seed; raised when a state is asked for.
     """
     timesteps = schedule.timesteps() if timesteps is None else timesteps
     _require_timesteps(schedule, timesteps)
@@ -101,7 +101,8 @@ def denoise(
         return noise(*x.shape, seed=seed, first=first, stream=stream, step=number).to(x)
 
     if constraint is not None:
-        x = constraint(schedule, x, _times(x, timesteps[0]), drawn("constraint", 0))
+        with torch.no_grad():
+            x = constraint(schedule, x, _times(x, timesteps[0]), drawn("constraint", 0))
     x0 = x
     for number, (t, s) in enumerate(pairwise([*timesteps, -1])):
         with torch.no_grad():
@@ -222,7 +223,8 @@ def inpaint(x0: Images, mask: Float[Tensor, "#batch #channel height width"]) -> 
         The constraint. This is :eq:`eq-inpaint` in the book.
 
     Raises:
-        FundiffError: The mask has values outside [0, 1]; or later, the loop has no seed.
+        FundiffError: The mask has values outside [0, 1]; or later, the loop has no
+            seed, or walks images of another size.
 
     Source:
         Lugmayr et al. 2022, *RePaint*, eq. 8.
@@ -234,7 +236,7 @@ def inpaint(x0: Images, mask: Float[Tensor, "#batch #channel height width"]) -> 
         )
 
     def constrain(schedule: NoiseSchedule, x: Images, s: Times, noise: Images | None) -> Images:
-        kept, m = _noised(schedule, x0, x, s, noise), mask.to(x)
+        kept, m = _noised(schedule, _fitted(x0, x), s, noise), _fitted(mask, x)
         return m * x + (1 - m) * kept
 
     return constrain
@@ -257,8 +259,8 @@ def keep_part(x0: Images, part: Part) -> Constraint:
         part: The linear part :math:`P` that is kept.
 
     Returns:
-        The constraint, which raises where the loop has no seed. This is :eq:`eq-keep-part` in the
-        book.
+        The constraint, which raises where the loop has no seed, or walks images of another size.
+        This is :eq:`eq-keep-part` in the book.
 
     Source:
         Geng et al. 2024, *Factorized diffusion*, on hybrids from real images; for a low pass,
@@ -266,22 +268,26 @@ def keep_part(x0: Images, part: Part) -> Constraint:
     """
 
     def constrain(schedule: NoiseSchedule, x: Images, s: Times, noise: Images | None) -> Images:
-        return x - part(x) + part(_noised(schedule, x0, x, s, noise))
+        return x - part(x) + part(_noised(schedule, _fitted(x0, x), s, noise))
 
     return constrain
 
 
-def _noised(
-    schedule: NoiseSchedule,
-    x0: Float[Tensor, "#batch channel height width"],
-    x: Images,
-    s: Times,
-    noise: Images | None,
-) -> Images:
+def _fitted(given: Tensor, x: Images) -> Images:
+    """Expand a picture or a mask to the images that are walked."""
+    try:
+        return given.to(x).expand_as(x)
+    except RuntimeError as error:
+        raise FundiffError(
+            f"a constraint of the shape {[*given.shape]} doesn't fit images of {[*x.shape]}"
+        ) from error
+
+
+def _noised(schedule: NoiseSchedule, x0: Images, s: Times, noise: Images | None) -> Images:
     """Bring what is kept to the noise level of the images."""
     if noise is None:
         raise FundiffError("this constraint draws noise: pass a seed to the loop")
-    return add_noise(schedule, x0.to(x).expand_as(x), s, noise)
+    return add_noise(schedule, x0, s, noise)
 
 
 def _times(x: Images, t: int) -> Times:

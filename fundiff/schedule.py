@@ -18,7 +18,7 @@ from fundiff.errors import FundiffError
 from fundiff.types import Times
 
 WALK = 34
-"""How many timesteps a walk has, unless another number is asked for, as in the write-up."""
+"""How many timesteps a walk has at most, unless a number is asked for, as in the write-up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +129,13 @@ class NoiseSchedule:
             steps: The number of timesteps :math:`T`.
 
         Returns:
-            The schedule. At its noisy end :math:`\tau` is 1/5000 and not 0, since of noise alone no
-            clean estimate can be derived.
+            The schedule. At its noisy end :math:`\tau` is at most 1/5000 and not 0, since of noise
+            alone no clean estimate can be derived. Euler's rule in :math:`T` steps is the walk over
+            all timesteps, ``timesteps(stride=1)``.
 
         Raises:
-            FundiffError: ``steps`` is below 1.
+            FundiffError: ``steps`` is below 1, or so many that float32 can't tell the cleanest
+                timestep from the clean image, some 5,000.
 
         Source:
             Lipman et al. 2023, *Flow matching for generative modeling*, section 4.1; Kingma and
@@ -190,8 +192,8 @@ class NoiseSchedule:
 
         Args:
             stride: The distance between neighbours: the multiples of it up to ``start`` are listed,
-                such as 990, 960, …, 0 for a stride of 30 and 1000 steps. The default gives 34 of
-                them, whatever the number of steps.
+                such as 990, 960, …, 0 for a stride of 30 and 1000 steps. The default is the least
+                that gives at most 34, which is all of them where there are no more.
             count: Instead of a stride, how many timesteps, evenly spread from ``start`` to 0.
             start: No timestep is above this; :math:`T - 1` by default.
 

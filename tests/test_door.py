@@ -48,7 +48,8 @@ def test_pictures_are_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     for images, name, message in (
         (torch.full((1, 3, 4, 6), float("nan")), "a.png", "must be finite"),
         (torch.zeros(0, 3, 4, 6), "a.png", "a sheet needs pictures"),
-        (torch.zeros(1, 3, 4, 6), "a.jpg", r"call the file a\.png"),
+        (torch.zeros(1, 3, 4, 6), "a.jpg", r"ends in \.png, got '.*a\.jpg'"),
+        (torch.zeros(1, 2, 4, 6), "a.png", "grey or RGB images, got 2 channels"),
     ):
         with pytest.raises(fd.FundiffError, match=message):
             fd.save(images, tmp_path / name)

@@ -130,6 +130,20 @@ def nest(network: Callable[[int], Denoiser]) -> Denoiser:
     return Thresholded(guided(outer, network(6), scale=2), SCHEDULE)
 
 
+def test_a_view_turns_what_is_seen_once_a_call(
+    x_t: Images, t: Times, network: RandomNetwork
+) -> None:
+    class Counted(VerticalFlip):
+        def apply(self, x: Images) -> Images:
+            turned.append(len(x))
+            return super().apply(x)
+
+    turned: list[int] = []
+    both = anagram((leaf(network, 1), Counted()), (leaf(network, 2), Identity()))
+    guided(both, leaf(network, 3), scale=2)(x_t, t)
+    assert turned == [len(x_t)]
+
+
 def test_any_nest_is_one_call(x_t: Images, t: Times, network: RandomNetwork) -> None:
     batched = nest(lambda seed: leaf(network, seed))(x_t, t)
     assert network.calls == batches(nest(lambda seed: leaf(network, seed)), x_t) == [7 * len(x_t)]

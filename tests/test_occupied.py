@@ -105,7 +105,8 @@ def test_commands_refuse_in_a_line(
     for name in ("chapter.tex", "sprites.json", "shapes.png"):
         (out / name).write_text("mine")
     (tmp_path / "mine.gif").write_text("mine")
-    assert main([*words, "--out", str(out)]) == 1
+    file = out.with_suffix(".png") if "--gif" in words else out
+    assert main([*words, "--out", str(file)]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "is left alone" in said

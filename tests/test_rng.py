@@ -97,8 +97,7 @@ def test_noise_of_a_picture_is_its_own() -> None:
     assert noise(0, 1, 3, 3).shape == (0, 1, 3, 3)
 
 
-def test_two_seeds_streams_and_steps_share_no_number() -> None:
-    """Sixteen sets of 12,288 numbers of 53 bits: by chance, two are equal once in 10^5 tests."""
+def test_two_seeds_pictures_streams_and_steps_share_no_noise() -> None:
     uses: list[tuple[Stream, int]] = [("start", 0), ("step", 0), ("step", 1), ("constraint", 0)]
     sets = [
         noise(1, 3, 64, 64, seed=seed, first=first, stream=stream, step=step)
@@ -146,3 +145,9 @@ def test_noise_is_the_same_everywhere() -> None:
 def test_seeds_out_of_range_are_refused(seed: int) -> None:
     with pytest.raises(FundiffError, match=f"a seed from 0 to .*, got {seed}"):
         noise(1, 1, 2, 2, seed=seed)
+
+
+@pytest.mark.parametrize("numbers", [{"count": -1}, {"count": 1, "first": -1}])
+def test_numbers_below_0_are_refused(numbers: dict[str, int]) -> None:
+    with pytest.raises(FundiffError, match="a count and a first number from 0"):
+        noise(channels=1, height=2, width=2, **numbers)

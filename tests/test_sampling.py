@@ -169,7 +169,13 @@ def test_loop_is_lazy(network: RandomNetwork) -> None:
 def test_loop_tracks_no_gradient() -> None:
     weight = torch.ones((), requires_grad=True)
     x = torch.ones(1, 1, 2, 2)
-    for state in denoise(lambda x, t: Prediction(weight * x), SCHEDULE, x, [500, 0]):
+    for state in denoise(
+        lambda x, t: Prediction(weight * x),
+        SCHEDULE,
+        x,
+        [500, 0],
+        constraint=lambda schedule, x, s, noise: weight * x,
+    ):
         assert not state.x.requires_grad
         assert torch.is_grad_enabled()
 
@@ -310,6 +316,10 @@ def test_bad_walks_are_refused_before_the_first_step(network: RandomNetwork) -> 
         sample(denoiser, SCHEDULE, x, [300, 0], step=ddpm_step)
     with pytest.raises(ValueError, match="this constraint draws noise: pass a seed"):
         sample(denoiser, SCHEDULE, x, constraint=inpaint(x, torch.ones(1, 1, 8, 8)))
+    for other in (torch.zeros(1, 3, 4, 4), torch.zeros(2, 3, 8, 8)):
+        for constraint in (inpaint(other, other[:, :1]), keep_part(other, lambda x: x)):
+            with pytest.raises(ValueError, match=r"doesn't fit images of \[1, 3, 8, 8\]"):
+                sample(denoiser, SCHEDULE, x, constraint=constraint, seed=0)
     assert network.calls == [1]
 
 

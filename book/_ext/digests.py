@@ -76,8 +76,8 @@ def dependencies(codes: Iterable[str], root: Path, package: str, engine: str) ->
     Raises:
         BookError: If a cell is not Python, or imports what the package hasn't.
     """
-    trees = [_cell_tree(code) for code in codes]
-    names = {name for tree in trees for name in imported(tree) if name.split(".")[0] == package}
+    tree = ast.Module([node for code in codes for node in _cell_tree(code).body], [])
+    names = {name for name in imported(tree) if name.split(".")[0] == package}
     try:
         found = reached(names, root, left_out=KEEPING)
     except LookupError as error:
@@ -85,7 +85,7 @@ def dependencies(codes: Iterable[str], root: Path, package: str, engine: str) ->
     modules = frozenset(place.module for place in found)
     if root / package / "models" / "if_model.py" not in modules:
         engine = NO_ENGINE
-    own = {text for tree in trees for text in texts(tree)}
+    own = {*texts(tree)}
     named = own.union(*(texts(node) for nodes in found.values() for node in nodes)) - {MODEL}
     if engine == BUNDLED:
         named.add(MODEL)

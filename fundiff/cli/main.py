@@ -28,8 +28,7 @@ class Door(TyperGroup):
             print(*str(error).split("\n"), file=sys.stderr)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
-            said = "stopped: what is finished is kept, and the same command goes on from there"
-            print(f"\n{said}", file=sys.stderr)
+            print("\nstopped: what is finished is kept", file=sys.stderr)
             raise typer.Exit(STOPPED) from error
 
 

@@ -139,7 +139,7 @@ def trial(
     """Say what twenty steps of recipes give on this machine."""
     from fundiff.models.weights import shipped
 
-    before = stamp.read_text(encoding="utf-8").splitlines() if stamp else None
+    before = stamp.read_text(encoding="utf-8", errors="replace").splitlines() if stamp else None
     for name in names or _names():
         recipe, folder = _recipe(name), shipped(name)
         given = None if name.startswith(("mnist", "glyph")) else data
@@ -162,7 +162,8 @@ def score(
     from fundiff.recipes import sample_scores
 
     run = partial(sample_scores.run, data, pictures=count)
-    _measure(if_stale and not sample_scores.is_stale(out), runs / out.name, out, run)
+    fresh = if_stale and not sample_scores.is_stale(out)
+    _measure(fresh, runs / sample_scores.NAME, out, run)
 
 
 def compare(
@@ -175,7 +176,7 @@ def compare(
     from fundiff.recipes import ablations
 
     fresh = if_stale and not ablations.is_stale(out)
-    _measure(fresh, runs / out.name, out, partial(ablations.run, data))
+    _measure(fresh, runs / ablations.NAME, out, partial(ablations.run, data))
 
 
 def illusions(
@@ -188,7 +189,7 @@ def illusions(
     from fundiff.recipes import illusion_scores
 
     fresh = if_stale and not illusion_scores.is_stale(out, seeds=seeds)
-    _measure(fresh, runs / out.name, out, partial(illusion_scores.run, seeds=seeds))
+    _measure(fresh, runs / illusion_scores.NAME, out, partial(illusion_scores.run, seeds=seeds))
 
 
 def _recipe(name: str) -> "Recipe":
@@ -205,7 +206,7 @@ def _measure(fresh: bool, runs: Path, out: Path, run: Callable[..., object]) -> 
     if fresh:
         print(f"{out} is up to date")
         return
-    with tqdm(desc=out.name, unit="picture", disable=None) as bar:
+    with tqdm(desc=runs.name, unit="picture", disable=None) as bar:
 
         def say(done: int, of: int) -> None:
             bar.total = of

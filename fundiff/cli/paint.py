@@ -250,12 +250,14 @@ class _Job:
         """Paint an order, keep the best of its pictures, and show how it turns."""
         import torch
 
+        from fundiff.data.pictures import require_png
         from fundiff.jobs.choose import judge, keep, painted
         from fundiff.jobs.order import Order, picture_path
         from fundiff.models.if_model import BUNDLED, load
         from fundiff.models.image_text import ImageTextEncoder
         from fundiff.plots.animation import require_gif_free, save_gif
 
+        require_png(out)
         moving, size = out.with_suffix(".gif"), self.model.size
         if gif:
             require_gif_free(moving)

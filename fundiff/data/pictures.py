@@ -156,6 +156,18 @@ def to_uint8(
     return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
+def require_png(path: str | os.PathLike[str]) -> None:
+    """Refuse to write pictures into a file that isn't called a PNG.
+
+    Raises:
+        FundiffError: Its name doesn't end in ``.png``.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise FundiffError(
+            f"pictures are written as PNG: expected a name that ends in .png, got {str(path)!r}"
+        )
+
+
 def save_picture(
     images: Float[Tensor, "1 3 height width"],
     path: str | os.PathLike[str],

@@ -3,7 +3,6 @@
 import io
 import math
 import os
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from fundiff.data.pictures import to_uint8
+from fundiff.data.pictures import require_png, to_uint8
 from fundiff.errors import FundiffError
 from fundiff.files import write
 from fundiff.types import Images
@@ -35,11 +34,13 @@ def save(
         high: The value that becomes white.
 
     Raises:
-        FundiffError: The file isn't called ``.png``, there is no image, or a value isn't finite.
+        FundiffError: The file isn't called ``.png``, there is no image, it is neither grey nor RGB,
+            or a value isn't finite.
         OSError: The file can't be written.
     """
-    if Path(path).suffix.lower() != ".png":
-        raise FundiffError(f"images are written as PNG: call the file {Path(path).stem}.png")
+    require_png(path)
+    if images.shape[1] not in (1, 3):
+        raise FundiffError(f"expected grey or RGB images, got {images.shape[1]} channels")
     pixels = to_uint8(images, low=low, high=high).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
     write(path, sheet_png(pixels, columns=len(images) if columns is None else columns))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from fundiff.data.pictures import save_picture
+from fundiff.data.pictures import require_png, save_picture
 from fundiff.guidance import Thresholded, guided
 from fundiff.jobs.order import CHUNK, Order, OrderError, is_painted, picture_path, said_of
 from fundiff.models.if_model import TextToImage
@@ -39,12 +39,11 @@ def paint(
         After each block, how many pictures are there now that are this process's.
 
     Raises:
-        OrderError: The file isn't called ``.png``, one is there that this order didn't make, or
-            the model's walk has no such start.
+        OrderError: One is there that this order didn't make, or the model's walk has no such start.
+        FundiffError: The file isn't called ``.png``, or the order's stride is below 1.
         OSError: A file can't be written.
     """
-    if out.suffix.lower() != ".png":
-        raise OrderError(f"pictures are written as PNG: call the file {out.with_suffix('.png')}")
+    require_png(out)
     timesteps = _timesteps(model, order)
     out.parent.mkdir(parents=True, exist_ok=True)
     starts = range(0, order.count, BLOCK)
@@ -88,5 +87,13 @@ def _paint(model: TextToImage, order: Order, timesteps: list[int], block: range)
     if order.picture is not None and order.i_start:
         walk = partial(sdedit, i_start=order.i_start)
         x = order.picture.to(model.device).expand_as(x)
-    about = {"constraint": constraint, "seed": order.seed, "first": block.start}
-    return walk(denoiser, model.schedule, x, timesteps, **about)
+    seed = None if order.picture is None else order.seed  # a plain walk of DDIM draws nothing
+    return walk(
+        denoiser,
+        model.schedule,
+        x,
+        timesteps,
+        constraint=constraint,
+        seed=seed,
+        first=block.start,
+    )

@@ -1,1 +1,1 @@
-"""Training: one loop that survives being stopped, what it is told, and its random numbers."""
+"""Training: one loop that survives being stopped, and what it is told."""

@@ -60,7 +60,8 @@ def train(
             written, or the loss is no longer finite.
         FundiffError: The batch can't be shared equally among the processes, or their share can't be
             cut into equal chunks.
-        KeyboardInterrupt: Ctrl-C was pressed; the step is made and the state is on disk.
+        KeyboardInterrupt: Ctrl-C was pressed. In a single process a step that was at work is made
+            first, and its state is on disk; a second Ctrl-C doesn't wait.
     """
     where = accelerator or Accelerator(mixed_precision="bf16" if plan.precision == "bf16" else "no")
     if plan.batch_size % where.num_processes:

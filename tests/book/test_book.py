@@ -89,6 +89,9 @@ def test_modules_that_a_chapter_uses(book: Book, code: str, expected: set[str]) 
 def test_names_are_followed_through_the_packages_door(book: Book, write: Write) -> None:
     write("tiny/__init__.pyi", "from .sums import add as add\nfrom .words import greet as greet\n")
     used = "import tiny as t\nprint(t.add(1, 2))"
+    cells = used.splitlines()
+    assert modules(book, *cells) == modules(book, used)
+    assert digest(book, *cells) == digest(book, used)
     assert modules(book, used) == {"tiny/sums.py", "tiny/base.py"}
     assert modules(book, "from tiny import greet") == {"tiny/words.py"}
     before = digest(book, used)

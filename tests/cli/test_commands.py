@@ -172,6 +172,8 @@ def test_the_command_line_chooses_by_alignment(
         (["hybrid", *PAIR, "--sigma", "0"], "sigma must be a number above 0"),
         (["hybrid", *PAIR, "--kernel-size", "65"], "reflects 32 at the border"),
         (["hybrid", *PAIR, "--best-of", "0"], "count must be at least 1"),
+        (["anagram", *PAIR, "--out", "."], "expected a name that ends in .png, got '.'"),
+        (["sample", PAIR[0], "--out", "a.jpg"], "expected a name that ends in .png, got 'a.jpg'"),
     ],
 )
 def test_the_command_line_says_what_is_wrong_in_a_line(
@@ -181,7 +183,8 @@ def test_the_command_line_says_what_is_wrong_in_a_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main([*words, "--model", str(folder), "--out", str(tmp_path / "a.png")]) == 1
+    out = [] if "--out" in words else ["--out", str(tmp_path / "a.png")]
+    assert main([*words, "--model", str(folder), *out]) == 1
     assert message in capsys.readouterr().err
 
 

@@ -196,8 +196,9 @@ def test_orders_that_make_no_sense_are_refused(changes: dict[str, Any], message:
 
 
 def test_walks_and_names_that_make_no_sense_are_refused(model: TextToImage, tmp_path: Path) -> None:
-    with pytest.raises(OrderError, match=r"call the file .*a\.png"):
-        run(model, Order("a dog"), tmp_path / "a.jpg")
+    for name in ("a.jpg", "."):
+        with pytest.raises(FundiffError, match=r"a name that ends in \.png, got"):
+            run(model, Order("a dog"), Path(name))
     with pytest.raises(FundiffError, match="stride"):
         run(model, Order("a dog", stride=0), tmp_path / "a.png")
     source = picture("campanile", size=32)

