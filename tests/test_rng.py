@@ -147,7 +147,7 @@ def test_seeds_out_of_range_are_refused(seed: int) -> None:
         noise(1, 1, 2, 2, seed=seed)
 
 
-@pytest.mark.parametrize("numbers", [{"count": -1}, {"count": 1, "first": -1}])
-def test_numbers_below_0_are_refused(numbers: dict[str, int]) -> None:
+@pytest.mark.parametrize(("count", "first"), [(-1, 0), (1, -1)])
+def test_numbers_below_0_are_refused(count: int, first: int) -> None:
     with pytest.raises(FundiffError, match="a count and a first number from 0"):
-        noise(channels=1, height=2, width=2, **numbers)
+        noise(count, 1, 2, 2, first=first)
