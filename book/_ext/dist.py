@@ -5,6 +5,7 @@ of them. It is installed into an empty environment, and runs the README's first 
 the page on using the library.
 """
 
+import json
 import os
 import re
 import shutil
@@ -26,11 +27,10 @@ PROMISED = (
 )
 LICENCES = ("LICENSE", "fundiff/LICENSES.md", "fundiff/LICENSE-Apache-2.0.txt")
 
-PAGE = "book/reference/use-the-library.md"
-"""The page whose cells run from the wheel."""
+PAGE = "book/_executed/reference/use-the-library.ipynb"
+"""The notebook whose cells run from the wheel."""
 
 _LINES = re.compile(r"```python\n(.*?)```", re.S)
-_CELLS = re.compile(r"```{code-cell}\n(?:---\n.*?\n---\n)?(.*?)```", re.S)
 
 
 def lacking(wheel: Path, root: Path) -> Iterator[str]:
@@ -93,8 +93,9 @@ def main(arguments: Sequence[str]) -> int:
         run(*install, wheel, folder=folder)
         lines = first_lines((root / "README.md").read_text(encoding="utf-8"))
         run(python, "-I", "-W", "error", "-c", lines, folder=folder)
-        cells = "".join(_CELLS.findall((root / PAGE).read_text(encoding="utf-8")))
-        run(python, "-I", "-W", "error", "-c", cells, folder=folder)
+        cells = json.loads((root / PAGE).read_text(encoding="utf-8"))["cells"]
+        page = "\n".join("".join(cell["source"]) for cell in cells)
+        run(python, "-I", "-W", "error", "-c", page, folder=folder)
         drawn = [path.name for path in folder.iterdir() if path.suffix == ".png"]
         print(f"the README's lines ran in an empty environment and drew {', '.join(drawn)}")
         print(f"so did the cells of {PAGE}")
