@@ -123,6 +123,7 @@ class Interrupted(SmallTask):
     def losses(self, network: nn.Module, draws: Draws) -> torch.Tensor:
         for _ in range(self.presses if draws.step == 4 else 0):
             signal.raise_signal(signal.SIGINT)
+            time.sleep(0.05)  # two signals at once would be one
         return super().losses(network, draws)
 
 
