@@ -144,16 +144,29 @@ def add_provenance(app: Sphinx, doctree: nodes.document) -> None:
             doctree[-1] += nodes.paragraph("", line, classes=["provenance"])
 
 
-def drop_kernels(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+def drop_scripts(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: nodes.Node | None,
 ) -> None:
-    """Leave out what would run code in the reader's browser: it asks a server for a kernel.
+    """Leave out what a page has no use for. Sphinx's event ``html-page-context``.
 
-    Jupyter Book puts it into each page, twice, and the second is an error in the console.
-    Sphinx's event ``html-page-context``.
+    That is what would run code in the reader's browser, for which it asks a server for a kernel
+    (Jupyter Book puts it into each page, twice, and the second is an error in the console); and
+    MathJax where there is no formula (Sphinx puts it into each page above one that has some).
     """
+    unused = ["thebe"]
+    if doctree is None or not any(doctree.findall(_is_formula)):
+        unused.append(MATHJAX)
     for kind in ("script_files", "css_files"):
-        context[kind] = [each for each in context[kind] if "thebe" not in f"{vars(each)}".lower()]
+        files = ((each, f"{vars(each)}".lower()) for each in context[kind])
+        context[kind] = [each for each, said in files if not any(name in said for name in unused)]
+
+
+def _is_formula(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.math | nodes.math_block)
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -170,7 +183,14 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension."""
     app.add_config_value("chapters_package", "fundiff", "env", str)
-    for extension in ("sphinx.ext.autodoc", "results", "formulas", "downloads", "online"):
+    for extension in (
+        "sphinx.ext.autodoc",
+        "listings",
+        "results",
+        "formulas",
+        "downloads",
+        "online",
+    ):
         app.setup_extension(extension)
     app.connect("config-inited", configure, priority=100)
     app.connect("autodoc-skip-member", skip_fields)
@@ -178,7 +198,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("source-read", read_source)
     app.connect("doctree-read", replace_untitled_sections, priority=400)
     app.connect("doctree-read", add_provenance)
-    app.connect("html-page-context", drop_kernels, priority=900)
+    app.connect("html-page-context", drop_scripts, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
