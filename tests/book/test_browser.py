@@ -168,7 +168,7 @@ def test_search_finds_a_word(page: Page) -> None:
     read(page, "search.html?q=anagram")
     page.wait_for_selector("ul.search li a")
     titles = page.locator("ul.search li > a").all_inner_texts()
-    assert "Visual anagrams" in titles
+    assert titles[0] == "1.8 Visual anagrams"
 
 
 def test_search_opens_by_the_keyboard(page: Page) -> None:
@@ -194,7 +194,7 @@ def test_the_page_is_as_light_as_the_reader_asks(page: Page, scheme: str) -> Non
 def test_the_menu_opens_on_a_phone(page: Page) -> None:
     page.set_viewport_size(PHONE)
     read(page, FRONT)
-    link = page.get_by_role("link", name="Visual anagrams", exact=True).first
+    link = page.get_by_role("link", name="1.8 Visual anagrams", exact=True).first
     assert not link.is_visible()
     page.locator("button.primary-toggle").first.click()
     link.wait_for(state="visible")
@@ -214,10 +214,10 @@ def test_an_animation_is_scrubbed_by_the_keyboard(page: Page, name: str) -> None
         player = page.locator(".fd-animation").nth(index)
         slider, label = player.locator("input"), player.locator("output")
         picture = player.locator("[role=img]")
-        last = label.inner_text()
         place = "e => e.style.backgroundPositionY"
-        end = picture.evaluate(place)
         slider.focus()
+        page.keyboard.press("End")
+        last, end = label.inner_text(), picture.evaluate(place)
         page.keyboard.press("Home")
         assert slider.input_value() == "0"
         assert label.inner_text() == slider.get_attribute("aria-valuetext") != last
@@ -277,3 +277,106 @@ def test_a_picture_turns_by_the_keyboard(page: Page, motion: str) -> None:
     turned, _ = picture.evaluate(state)
     assert turned != upright
     assert button.get_attribute("aria-label")
+
+
+def test_one_switch_opens_all_code_and_is_remembered(page: Page) -> None:
+    read(page, "book/part-a/1-8-anagrams.html")
+    folded = page.locator(".bd-article details.hide")
+    openness = "all => all.map(each => each.open)"
+    assert folded.count() > 3
+    assert not any(folded.evaluate_all(openness))
+    switch = page.get_by_role("button", name="Show all code")
+    switch.focus()
+    page.keyboard.press("Enter")
+    assert all(folded.evaluate_all(openness))
+    read(page, "book/part-a/1-9-hybrids.html")
+    assert all(page.locator(".bd-article details.hide").evaluate_all(openness))
+    page.get_by_role("button", name="Fold the code").click()
+    assert not any(page.locator(".bd-article details.hide").evaluate_all(openness))
+
+
+def test_a_function_is_shown_by_its_code_and_its_docstring_is_a_click_away(page: Page) -> None:
+    read(page, "book/part-a/1-1-forward-process.html")
+    listing = page.locator(".highlight", has_text="def add_noise").first
+    assert "Args:" not in listing.inner_text()
+    details = page.locator("details.docstring").first
+    words = details.get_by_text("Args:")
+    assert not words.is_visible()
+    details.locator("summary").click()
+    assert words.is_visible()
+    assert details.locator("a[href*='reference/api/core.html#fundiff.process.add_noise']").count()
+
+
+def test_sections_have_the_numbers_of_the_write_up(page: Page) -> None:
+    read(page, "book/part-a/1-7-2-inpainting.html")
+    assert page.locator("h1").inner_text().startswith("1.7.2 Inpainting")
+    names = page.locator(".bd-sidebar-primary .toctree-l1").all_inner_texts()
+    numbers = [name.split()[0] for name in names if name[0].isdigit()]
+    assert numbers[:12] == [
+        "1.1",
+        "1.2",
+        "1.3",
+        "1.4",
+        "1.5",
+        "1.6",
+        "1.7",
+        "1.7.1",
+        "1.7.2",
+        "1.7.3",
+        "1.8",
+        "1.9",
+    ]
+
+
+def test_a_picture_is_enlarged(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    read(page, "book/part-a/1-5-sampling.html")
+    picture = page.locator(".bd-article figure img").first
+    picture.scroll_into_view_if_needed()
+    small = picture.bounding_box()
+    picture.click()
+    large = page.locator("dialog.enlarged img").bounding_box()
+    assert small is not None
+    assert large is not None
+    assert large["width"] > 1.5 * small["width"]
+    page.keyboard.press("Escape")
+    page.locator("dialog.enlarged").wait_for(state="hidden")
+    picture.focus()
+    page.keyboard.press("Enter")
+    page.locator("dialog.enlarged").get_by_role("button", name="Close").click()
+    page.locator("dialog.enlarged").wait_for(state="hidden")
+
+
+def test_wide_formulas_say_on_a_phone_that_they_scroll(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    scrolling = 0
+    for name in ("1-6-guidance", "1-8-anagrams", "1-4-iterative", "1-1-forward-process"):
+        read(page, f"book/part-a/{name}.html")
+        page.wait_for_timeout(300)
+        found = page.eval_on_selector_all(
+            "div.math",
+            "all => all.filter(e => [e, ...e.querySelectorAll('mjx-container')]"
+            ".some(part => part.scrollWidth > part.clientWidth + 1))"
+            ".map(e => [e.classList.contains('scrolls'), !!e.querySelector('[tabindex=\"0\"]')"
+            " || e.tabIndex === 0])",
+        )
+        assert all(says and reachable for says, reachable in found)
+        scrolling += len(found)
+    assert scrolling
+
+
+def test_the_front_page_is_light(page: Page) -> None:
+    sizes: list[int] = []
+    page.on("response", lambda response: sizes.append(len(response.body())))
+    read(page, FRONT)
+    page.wait_for_load_state("networkidle")
+    assert sum(sizes) < 1_500_000
+
+
+@pytest.mark.parametrize("query", ["DDIM", "posterior", "guidance"])
+def test_search_puts_chapters_and_formulas_before_helpers(page: Page, query: str) -> None:
+    read(page, f"search.html?q={query}")
+    page.wait_for_selector("ul.search li a")
+    page.wait_for_timeout(500)
+    hrefs = page.eval_on_selector_all("ul.search li > a:first-child", "all => all.map(a => a.href)")
+    assert all("/part-" in href or "/reference/formulas" in href for href in hrefs[:3]), hrefs[:5]
