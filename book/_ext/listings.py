@@ -8,6 +8,7 @@ from textwrap import dedent
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.directives.code import LiteralInclude
 
 CHAPTERS = "book/part-"
 """What the names of pages begin with whose code is folded."""
@@ -69,22 +70,31 @@ def _dotted(node: ast.AST, origins: dict[str, str]) -> str:
     return origins.get(node.id, "") if isinstance(node, ast.Name) else ""
 
 
+class Listing(LiteralInclude):
+    """Sphinx's ``literalinclude``, which keeps the name of the definition that it shows."""
+
+    def run(self) -> list[nodes.Node]:
+        """Include the code."""
+        found = super().run()
+        for block in (block for node in found for block in node.findall(nodes.literal_block)):
+            block["pyobject"] = self.options.get("pyobject", "")
+        return found
+
+
 def part_docstrings(app: Sphinx, doctree: nodes.document) -> None:
     """Show definitions of the library without their docstrings, and these below, folded.
 
     Sphinx's event ``doctree-read``, before code is made links.
     """
     for block in list(doctree.findall(nodes.literal_block)):
-        path = Path(block.get("source") or "")
-        if path.suffix != ".py" or block.get("nb_element"):
-            continue
-        listing = dedent(block.astext())
-        code, documentation = parted(listing)
+        name = block.get("pyobject")
+        code, documentation = parted(dedent(block.astext())) if name else ("", "")
         if not documentation:
             continue
-        target = _target(path.resolve(), listing, Path(app.srcdir))
+        path = Path(block["source"]).resolve().relative_to(app.srcdir)
+        target = ".".join((*path.with_suffix("").parts, name))
         paragraph = nodes.paragraph()
-        if target:
+        if not any(part.startswith("_") for part in name.split(".")):  # the reference leaves it out
             options = {"refdomain": "py", "reftype": "obj", "refdoc": app.env.docname}
             words = nodes.literal("", target)
             link = pending_xref("", words, reftarget=target, refexplicit=True, **options)
@@ -97,7 +107,7 @@ def part_docstrings(app: Sphinx, doctree: nodes.document) -> None:
             [
                 shown,
                 nodes.raw("", opening, format="html"),
-                *([paragraph] if target else []),
+                *([paragraph] if paragraph.children else []),
                 text,
                 nodes.raw("", "</details>", format="html"),
             ]
@@ -105,23 +115,6 @@ def part_docstrings(app: Sphinx, doctree: nodes.document) -> None:
 
 
 _KINDS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-
-
-def _target(path: Path, listing: str, root: Path) -> str:
-    """Find the dotted name of a definition of the library; nothing for what is private."""
-    text = path.read_text(encoding="utf-8")
-    module = ".".join(path.relative_to(root).with_suffix("").parts)
-    for node in ast.parse(text).body:
-        for part in (node, *(node.body if isinstance(node, ast.ClassDef) else ())):
-            if not isinstance(part, _KINDS):
-                continue
-            start = min(each.lineno for each in (part, *part.decorator_list))
-            lines = text.splitlines()[start - 1 : part.end_lineno]
-            if dedent("\n".join(lines)).strip() == listing.strip():
-                names = [each.name for each in dict.fromkeys((node, part))]  # type: ignore[attr-defined]
-                hidden = any(name.startswith("_") for name in names)
-                return "" if hidden else ".".join([module, *names])
-    return ""
 
 
 def parted(code: str) -> tuple[str, str]:
@@ -149,6 +142,7 @@ def parted(code: str) -> tuple[str, str]:
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension."""
+    app.add_directive("literalinclude", Listing, override=True)
     app.connect("doctree-read", fold, priority=400)
     app.connect("doctree-read", part_docstrings, priority=400)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
