@@ -1,5 +1,8 @@
 """Everything the project does: `nox -l` lists the sessions, `nox -s book` builds the book."""
 
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import nox
@@ -30,9 +33,17 @@ ENV = {"PYTHONDONTWRITEBYTECODE": None}
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install the package and dependency groups, at the locked versions."""
+    """Install the package and dependency groups, at the locked versions, where these changed."""
     packages = nox.project.dependency_groups(PROJECT, *groups)
+    kept = Path(session.virtualenv.location, "installed.txt")
+    files = [Path(name).read_text() for name in ("pyproject.toml", LOCK)]
+    wanted = hashlib.sha256("\n".join([*packages, *files]).encode()).hexdigest()
+    if kept.is_file() and kept.read_text() == wanted:
+        return
+    kept.unlink(missing_ok=True)
     session.install("-c", LOCK, "-e", ".", *packages)
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
+    session.run_install("python", "-c", code, kept, wanted, silent=True)
 
 
 @nox.session
@@ -68,7 +79,7 @@ def tests(session: nox.Session) -> None:
 def book(session: nox.Session) -> None:
     """Build the book, executing what has changed: `-- --fresh` executes everything."""
     install(session, "book")
-    session.run("python", "book/_ext/build.py", *session.posargs, env=ENV)
+    session.run("python", "-m", "book._ext.site.build", *session.posargs, env=ENV)
 
 
 @nox.session
@@ -82,21 +93,35 @@ def browser(session: nox.Session) -> None:
 def linkcheck(session: nox.Session) -> None:
     """Follow every link that leads out of the book; needs the network."""
     install(session, "book")
-    session.run("python", "book/_ext/linkcheck.py", *session.posargs, env=ENV)
+    command = ["jupyter-book", "build", ".", "--builder", "linkcheck", "--all"]
+    session.run(*command, "--path-output", "_build/links", *session.posargs, env=ENV)
 
 
 @nox.session
 def publish(session: nox.Session) -> None:
     """Publish the book as it is committed: `nox -s publish -- REMOTE`."""
     install(session, "book", "publish")
-    session.run("python", "book/_ext/publish.py", *session.posargs, env=ENV)
+    session.run("python", "-m", "book._ext.site.publish", *session.posargs, env=ENV)
 
 
 @nox.session
 def dist(session: nox.Session) -> None:
-    """Build the sdist and the wheel into dist, and try the wheel in an empty environment."""
+    """Build sdist and wheel into dist, and run in an empty environment what the book promises."""
     session.install("-c", LOCK, *nox.project.dependency_groups(PROJECT, "dist"))
-    session.run("python", "book/_ext/dist.py", *session.posargs, env=ENV)
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("uv", "build", "--quiet")
+    (wheel,) = (str(path.resolve()) for path in Path("dist").glob("*.whl"))
+    session.run("check-wheel-contents", wheel)
+    text = Path("README.md").read_text(encoding="utf-8")
+    page = Path("book", "_executed", "reference", "use-the-library.ipynb").read_bytes()
+    cells = ["".join(cell["source"]) for cell in json.loads(page)["cells"]]
+    alone = ["uv", "run", "--quiet", "--isolated", "--no-project", "--with", wheel]
+    env = {"PYTHONPATH": None, "UV_CONSTRAINT": str(Path(LOCK).resolve())}
+    for code in (text.split("```python\n")[1].split("```")[0], "\n".join(cells)):
+        script = Path(session.create_tmp(), "lines.py").resolve()
+        script.write_text(code, encoding="utf-8")
+        with session.chdir(script.parent):
+            session.run(*alone, "python", "-I", "-W", "error", script, env=env)
 
 
 @nox.session
@@ -117,7 +142,7 @@ def bench(session: nox.Session) -> None:
     """Time sampling and training beside their peers: `-- --out FILE` keeps the tables."""
     install(session, "bench")
     env = {**ENV, "TQDM_DISABLE": "1"}
-    session.run("python", "book/_ext/bench.py", *session.posargs, env=env)
+    session.run("python", "tests/bench/bench.py", *session.posargs, env=env)
 
 
 @nox.session(venv_backend="none")

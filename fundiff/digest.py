@@ -109,32 +109,9 @@ def reached(
     return {place: statements for place, statements in found.items() if statements}
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    """Give the dotted names that some code imports: modules, or what it takes from them."""
-    reads = _reads(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                bound = alias.asname or alias.name.partition(".")[0]
-                taken = [chain[1:] for chain in reads if chain[0] == bound and chain[1:]]
-                whole = alias.name if alias.asname else bound
-                yield from (".".join((whole, *names)) for names in taken)
-                if not taken:
-                    yield alias.name
-
-
-def texts(node: ast.AST) -> Iterator[str]:
-    """Give the strings in some code."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Constant) and isinstance(part.value, str):
-            yield part.value
-
-
 def written(statements: Iterable[ast.stmt]) -> str:
     """Write down what statements compute, and nothing that doesn't count."""
-    return "; ".join(map(_written, statements))
+    return "; ".join(map(_written_once, statements))
 
 
 @dataclass(frozen=True)
@@ -180,10 +157,10 @@ class _Package:
         raise LookupError(f"{'.'.join(dotted[: lengths[-1]])} defines no {name}")
 
     def _module(self, path: Path) -> _Module:
-        definitions, imports = _parsed(path.read_text(encoding="utf-8"))
+        definitions, imports = _parsed(path.read_text(encoding="utf-8"), path.name)
         stub = path.with_suffix(".pyi")
         if stub.is_file():  # what a module imports when it is asked for it
-            imports = {**_parsed(stub.read_text(encoding="utf-8"))[1], **imports}
+            imports = {**_parsed(stub.read_text(encoding="utf-8"), stub.name)[1], **imports}
         above = path.parent.relative_to(self._root).parts
         bound = {
             name: (*above[: len(above) + 1 - level], *chain) if level else chain
@@ -193,9 +170,9 @@ class _Package:
 
 
 @cache
-def _parsed(text: str) -> tuple[dict[str, list[ast.stmt]], dict[str, tuple[int, Chain]]]:
+def _parsed(text: str, name: str) -> tuple[dict[str, list[ast.stmt]], dict[str, tuple[int, Chain]]]:
     """Return a module's statements by name, and by name what is imported, from how far above."""
-    tree = ast.parse(text)
+    tree = ast.parse(text, name)
     definitions: dict[str, list[ast.stmt]] = {}
     for statement in tree.body:
         if not _says_nothing(statement):
@@ -220,6 +197,7 @@ def _file(root: Path, dotted: Chain) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+@cache
 def _reads(node: ast.AST) -> set[Chain]:
     """List the names that some code reads and doesn't set itself, with attributes taken of them."""
     if isinstance(node, ast.Name):
@@ -293,6 +271,11 @@ def _written(node: object) -> str:
     if isinstance(node, list):
         return f"[{', '.join(_written(item) for item in node if not _says_nothing(item))}]"
     return repr(node)
+
+
+@cache
+def _written_once(statement: ast.stmt) -> str:
+    return _written(statement)
 
 
 def _says_nothing(node: object) -> bool:

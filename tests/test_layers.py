@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from layout import Book
-from library import LAYERS, Library, unit
+from book._ext.layout import Book
+from book._ext.pages.library import LAYERS, Library, unit
 
 LIBRARY = Library(Book(Path(__file__).parents[1]))
 MODULES = LIBRARY.modules

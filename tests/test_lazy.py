@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import fundiff
-from layout import Book
-from library import Library
+from book._ext.layout import Book
+from book._ext.pages.library import Library
 
 ROOT = Path(__file__).parents[1]
 WITHOUT_TORCHVISION = """

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import bench
 import pytest
 import torch
 from PIL import Image
 
-import bench
 from fundiff.cli.main import main
 from fundiff.files import OccupiedError, require_free
 from fundiff.models.embeddings import write_embeddings

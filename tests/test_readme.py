@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from layout import Book
-from library import Library, with_map
+from book._ext.layout import Book
+from book._ext.pages.library import Library, with_map
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,7 +29,9 @@ def test_ten_lines_paint_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_map_is_up_to_date() -> None:
-    assert with_map(README, Library(Book(ROOT))) == README, "run `python book/_ext/library.py`"
+    assert with_map(README, Library(Book(ROOT))) == README, (
+        "run `python -m book._ext.pages.library`"
+    )
 
 
 def test_links_inside_lead_somewhere() -> None:

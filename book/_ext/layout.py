@@ -3,14 +3,25 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from filelock import FileLock, Timeout
 from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
 LOCK_SECONDS = 5.0
 SITE_URL = "FUNDIFF_SITE_URL"
+REPOSITORY = "FUNDIFF_REPOSITORY"
+PAGES = "FUNDIFF_PAGES_BRANCH"
+API = "book/reference/api/"
+"""Where the pages of the library are written."""
+SHARED = "shared"
+"""A file beside Sphinx's doctrees, with a digest of what pages take from one another."""
 
 
 class BookError(Exception):
@@ -28,6 +39,11 @@ class Book:
 
     root: Path
     package: str = "fundiff"
+
+    @classmethod
+    def of(cls, app: "Sphinx") -> "Book":
+        """Give the book that a Sphinx renders."""
+        return cls(Path(app.srcdir), app.config.chapters_package)
 
     @property
     def build(self) -> Path:
@@ -57,7 +73,7 @@ class Book:
         except (OSError, MalformedError) as error:
             raise BookError(f"{toc} should be a table of contents: {error}") from error
 
-    @property
+    @cached_property
     def syntax(self) -> frozenset[str]:
         """The MyST extensions that ``_config.yml`` switches on."""
         path = self.root / "_config.yml"

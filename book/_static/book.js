@@ -84,9 +84,11 @@
       for (const {target} of entries) {
         const parts = [target, ...target.querySelectorAll("mjx-container[display=true]")];
         const scrolling = parts.filter(part => part.scrollWidth > part.clientWidth + 1);
-        for (const part of parts) part.removeAttribute("tabindex");
+        for (const part of parts) {
+          part.classList.toggle("scrolls", part === scrolling[0]);
+          part.removeAttribute("tabindex");
+        }
         for (const part of scrolling.slice(0, 1)) part.tabIndex = 0;
-        target.classList.toggle("scrolls", scrolling.length > 0);
       }
     });
     for (const each of all("div.math, .bd-article .wide")) watcher.observe(each);

@@ -27,20 +27,21 @@ class Animation:
     """Frames that play and scrub in a page, with no server and nothing from outside.
 
     Attributes:
-        frames: The frames, ``(frame, height, width, channel)``, shown last one first until the
-            reader plays them or moves the slider.
+        frames: The frames, ``(frame, height, width, channel)``.
         labels: One line for each frame.
         alt: What the frames show, in words.
+        rest: The frame that is shown until the reader plays them or moves the slider.
     """
 
     frames: UInt8[Tensor, "frame height width channel"] = field(repr=False)
     labels: tuple[str, ...]
     alt: str
+    rest: int
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> tuple[str, dict[str, str]]:
         count, height, width, _ = self.frames.shape
         png = _packed(self.frames.reshape(1, count * height, width, -1)[0])
-        return _filled(
+        page = _filled(
             "player.html",
             name=_name(png, *self.labels),
             alt=html.escape(self.alt, quote=True),
@@ -50,9 +51,12 @@ class Animation:
             shown=min(6 * width, 720),
             count=count,
             last=count - 1,
-            label=html.escape(self.labels[-1]),
+            rest=self.rest,
+            start=f"{100 * self.rest / max(count - 1, 1):.6g}%",
+            label=html.escape(self.labels[self.rest]),
             labels=json.dumps(self.labels).replace("<", "\\u003c"),
         )
+        return page, {"kind": "Animation", "alt": self.alt}
 
 
 def animation(
@@ -60,6 +64,7 @@ def animation(
     labels: Sequence[str],
     *,
     alt: str,
+    rest: int | None = None,
     low: float = -1.0,
     high: float = 1.0,
 ) -> Animation:
@@ -69,6 +74,7 @@ def animation(
         frames: One batch a frame; the images of a batch stand side by side.
         labels: One line for each frame.
         alt: What the frames show, in words, for readers who can't see them.
+        rest: The number of the frame that is shown at first; the last one by default.
         low: The value shown as black.
         high: The value shown as white; values outside are clipped.
 
@@ -76,7 +82,8 @@ def animation(
         The animation, which shows itself in a notebook or page.
 
     Raises:
-        FundiffError: There is no frame, the frames differ in shape, or the labels don't fit them.
+        FundiffError: There is no frame, the frames differ in shape, the labels don't fit them, or
+            none is the one to show at first.
     """
     if not frames or len({frame.shape for frame in frames}) != 1:
         raise FundiffError(
@@ -84,8 +91,11 @@ def animation(
             f"{[[*frame.shape] for frame in frames]}"
         )
     require_titles("frame", labels, len(frames))
+    rest = len(frames) - 1 if rest is None else rest
+    if not 0 <= rest < len(frames):
+        raise FundiffError(f"expected a frame in [0, {len(frames) - 1}] to rest on, got {rest}")
     rows = [torch.cat([*to_uint8(frame, low=low, high=high)], dim=1) for frame in frames]
-    return Animation(torch.stack(rows), tuple(labels), alt)
+    return Animation(torch.stack(rows), tuple(labels), alt, rest)
 
 
 @dataclass(frozen=True)
@@ -102,17 +112,18 @@ class Turning:
     style: str
     alts: tuple[tuple[str, str], ...]
 
-    def _repr_html_(self) -> str:
-        buttons = []
-        for pixels, (upright, turned) in zip(to_uint8(self.images), self.alts, strict=True):
-            words = html.escape(f"{upright}; turned, {turned}", quote=True)
+    def _repr_html_(self) -> tuple[str, dict[str, str]]:
+        buttons, said = [], [f"{upright}; turned, {turned}" for upright, turned in self.alts]
+        for pixels, words in zip(to_uint8(self.images), said, strict=True):
+            words = html.escape(words, quote=True)
             buttons.append(
                 f'<button type="button" aria-pressed="false" aria-label="{words}">'
                 f'<img src="data:image/png;base64,{_packed(pixels)}" alt=""></button>'
             )
         row = "".join(buttons)
         name = _name(row, self.style)
-        return _filled("turning.html", name=name, buttons=row, style=self.style)
+        page = _filled("turning.html", name=name, buttons=row, style=self.style)
+        return page, {"kind": "Turning pictures", "alt": ". ".join(said)}
 
 
 def turning(images: Images, view: View, *, alts: Sequence[tuple[str, str]]) -> Turning:

@@ -1,25 +1,40 @@
 """The book's machinery: digests, execution, the Sphinx extension and the check of the site."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import Write
 
-from build import publish
-from chapters import ATTRIBUTION, attribution_line, provenance_line
-from check_site import Site, css_references
-from digests import BUNDLED, NO_ENGINE, dependencies, engine_label, stamp
-from execute import bring_up_to_date, read_chapter
-from kernel import environment
-from layout import Book, BookError
-from store import Store, load_exports
+from book._ext.layout import Book, BookError
+from book._ext.pages.results import ATTRIBUTION, attribution_line, provenance_line
+from book._ext.run import execute
+from book._ext.run.digests import (
+    BUNDLED,
+    NO_ENGINE,
+    dependencies,
+    engine_label,
+    stamp,
+    trimmed,
+    weights,
+)
+from book._ext.run.execute import bring_up_to_date, needs, read_chapter
+from book._ext.run.kernel import environment
+from book._ext.run.store import Store
+from book._ext.site import build, render
+from book._ext.site.build import inputs
+from book._ext.site.check_site import Site, css_references
+from book._ext.site.render import publish
 
 ROOT = Path(__file__).parents[2]
+CHAPTERS = "book._ext.pages.chapters"
 ADD = "def add(a, b):\n    return a * ONE + b\n"
 FRONT = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
 
@@ -46,13 +61,13 @@ def book(tmp_path: Path, write: Write) -> Book:
     return Book(tmp_path, "tiny")
 
 
-def digest(book: Book, *codes: str, engine: str = BUNDLED) -> str:
-    return dependencies(codes, book.root, book.package, engine).digest(book.root)
+def used(*code: str, files: Sequence[str] = (), engine: bool = False) -> dict[str, object]:
+    """What a kernel notes of a chapter."""
+    return {"engine": engine, "code": code, "files": files}
 
 
-def modules(book: Book, *codes: str) -> set[str]:
-    found = dependencies(codes, book.root, book.package, BUNDLED).modules
-    return {path.relative_to(book.root).as_posix() for path in found}
+def digest(book: Book, record: Mapping[str, object], engine: str = BUNDLED) -> str:
+    return dependencies(record, book.root, book.package, engine).digest
 
 
 def run(book: Book, *, fresh: bool = False, only: tuple[str, ...] = ()) -> list[str]:
@@ -68,52 +83,16 @@ def output(book: Book, docname: str) -> str:
     return str(notebook.cells[0].outputs[0].text)
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("import tiny.sums as s", {"tiny/sums.py", "tiny/base.py"}),
-        ("from tiny.sums import (\n    add,\n)", {"tiny/sums.py", "tiny/base.py"}),
-        ("from tiny import words, base", {"tiny/words.py", "tiny/base.py"}),
-        ("def late():\n    from tiny import words", {"tiny/words.py"}),
-        ("%matplotlib inline\n!ls\nimport tiny.words", {"tiny/words.py"}),
-        ("%%time\nimport tiny.words", {"tiny/words.py"}),
-        ("%%bash\necho 'import tiny' | cat", set()),
-        ("import math, tinyother", set()),
-        ("# import tiny\n'import tiny'", set()),
-    ],
-)
-def test_modules_that_a_chapter_uses(book: Book, code: str, expected: set[str]) -> None:
-    assert modules(book, code) == expected
-
-
-def test_names_are_followed_through_the_packages_door(book: Book, write: Write) -> None:
+def test_what_a_digest_counts(book: Book, write: Write) -> None:
     write("tiny/__init__.pyi", "from .sums import add as add\nfrom .words import greet as greet\n")
-    used = "import tiny as t\nprint(t.add(1, 2))"
-    cells = used.splitlines()
-    assert modules(book, *cells) == modules(book, used)
-    assert digest(book, *cells) == digest(book, used)
-    assert modules(book, used) == {"tiny/sums.py", "tiny/base.py"}
-    assert modules(book, "from tiny import greet") == {"tiny/words.py"}
-    before = digest(book, used)
-    write("tiny/words.py", "def greet():\n    return 'bye'\n")
-    assert digest(book, used) == before
-    write("tiny/base.py", "ONE = 2\n")
-    assert digest(book, used) != before
-    with pytest.raises(BookError, match="tiny defines no subtract"):
-        digest(book, "import tiny\ntiny.subtract(1, 2)")
-
-
-def test_what_is_only_imported_for_a_type_checker_does_not_count(book: Book, write: Write) -> None:
-    write(
-        "tiny/base.py",
-        "import typing\nif typing.TYPE_CHECKING:\n  from tiny.words import greet\n"
-        "def one(x: 'greet') -> int:\n  return 1\n",
-    )
-    assert modules(book, "import tiny.base") == {"tiny/base.py"}
+    found = dependencies(used("tiny.add"), book.root, "tiny", BUNDLED)
+    assert found.modules == {book.root / "tiny" / name for name in ("sums.py", "base.py")}
+    assert found.digest == digest(book, used("tiny.sums.add")) == digest(book, used("tiny.sums"))
+    assert found.digest != digest(book, used("tiny.words.greet")) != digest(book, used())
 
 
 def test_digest_is_blind_to_what_changes_no_output(book: Book, write: Write) -> None:
-    before = digest(book, "import tiny.sums")
+    before = digest(book, used("tiny.sums"))
     write("tiny/__init__.py", '"""Tiny, said otherwise."""\n__version__ = "2"\n')
     write(
         "tiny/sums.py",
@@ -122,14 +101,14 @@ def test_digest_is_blind_to_what_changes_no_output(book: Book, write: Write) -> 
         '    return a * ONE + b  # sum\n"""A string after the fact."""\n',
     )
     write("tiny/words.py", "def greet():\n    return 'bye'\n")
-    assert digest(book, "import tiny.sums") == before
+    assert digest(book, used("tiny.sums")) == before
 
 
 def test_digest_is_blind_to_what_a_chapter_does_not_use(book: Book, write: Write) -> None:
-    before = digest(book, "from tiny.sums import add")
+    before = digest(book, used("tiny.sums.add"))
     path = book.root / "tiny" / "sums.py"
     write("tiny/sums.py", path.read_text() + "def other():\n    return 3\n")
-    assert digest(book, "from tiny.sums import add") == before
+    assert digest(book, used("tiny.sums.add")) == before
 
 
 @pytest.mark.parametrize(
@@ -141,40 +120,38 @@ def test_digest_is_blind_to_what_a_chapter_does_not_use(book: Book, write: Write
     ],
 )
 def test_digest_changes_with_code_used(book: Book, write: Write, module: str, text: str) -> None:
-    before = digest(book, "from tiny.sums import add")
+    before = digest(book, used("tiny.sums.add"))
     write(f"tiny/{module}.py", text)
-    assert digest(book, "from tiny.sums import add") != before
+    assert digest(book, used("tiny.sums.add")) != before
 
 
-def test_what_is_not_there_is_said(book: Book) -> None:
-    with pytest.raises(BookError, match=r"isn't there: tiny\.sums defines no subtract"):
-        digest(book, "from tiny.sums import subtract")
+def test_a_record_keeps_only_what_does_not_follow(book: Book, write: Write) -> None:
+    write("tiny/__init__.py", "def door():\n    return 1\n")
+    write(
+        "tiny/sums.py",
+        f"from . import door\nfrom .base import ONE\nX = door()\n{ADD}    return X\n",
+    )
+    called = ["tiny.door", "tiny.sums.add", "tiny.words.greet"]
+    kept = trimmed({"code": ["tiny.sums.add"], "called": called, "files": []}, book.root)
+    assert kept == {"code": ["tiny.sums.add", "tiny.words.greet"], "files": []}
 
 
-def test_digest_tells_constants_of_different_types_apart(book: Book, write: Write) -> None:
-    digests = set()
-    for value in ("1", "1.0", "True", "None", "'1'", "b'1'", "..."):
-        write("tiny/base.py", f"ONE = {value}\n")
-        digests.add(digest(book, "import tiny.base"))
-    assert len(digests) == 7
+def test_what_is_not_there_any_more_is_said(book: Book) -> None:
+    with pytest.raises(LookupError, match=r"tiny\.sums defines no subtract"):
+        digest(book, used("tiny.sums.subtract"))
+    with pytest.raises(LookupError, match=r"there is no .*sea\.png"):
+        digest(book, used(files=["tiny/pictures/sea.png"]))
 
 
 @pytest.mark.parametrize(
-    ("file", "named"),
-    [
-        ("tiny/pictures/sea.png", "sea"),
-        ("tiny/pictures/sea-mask.png", "sea"),
-        ("tiny/plots/player.html", "player.html"),
-        ("tiny/weights/digits/card.json", "digits"),
-    ],
+    "file", ["tiny/pictures/sea.png", "book/notes.txt", "tiny/weights/digits/card.json"]
 )
-def test_digest_changes_with_files_named(book: Book, write: Write, file: str, named: str) -> None:
+def test_digest_changes_with_files_opened(book: Book, write: Write, file: str) -> None:
     write(file, '{"files": {"a": "1"}}')
-    used, unused = f"load('{named}')", "load('other'); f('a/b*')"
-    before = digest(book, used), digest(book, unused)
+    before = digest(book, used(files=[file])), digest(book, used())
     write(file, '{"files": {"a": "2"}}')
-    assert digest(book, used) != before[0]
-    assert digest(book, unused) == before[1]
+    assert digest(book, used(files=[file])) != before[0]
+    assert digest(book, used()) == before[1]
 
 
 @pytest.mark.parametrize(
@@ -188,21 +165,20 @@ def test_digest_changes_with_files_named(book: Book, write: Write, file: str, na
 def test_digest_takes_a_cards_checksums_and_results(
     book: Book, write: Write, card: dict[str, object], same: bool
 ) -> None:
-    write("tiny/judging.py", "net = load('judge'), load('sea')\n")
     write("tiny/weights/judge/card.json", '{"files": {"a": "1"}, "code": "old"}')
-    used, unused = "import tiny.judging", "import tiny.sums"
-    before = digest(book, used), digest(book, unused)
+    write("tiny/weights/judge/net/model.bin", "large")
+    record = used(files=["tiny/weights/judge/net/model.bin"])
+    before = digest(book, record)
+    write("tiny/weights/judge/net/model.bin", "larger")
     write("tiny/weights/judge/card.json", json.dumps(card))
-    assert (digest(book, used) == before[0]) is same
-    assert digest(book, unused) == before[1]
-    assert not dependencies([used], book.root, "tiny", BUNDLED).weights
+    assert (digest(book, record) == before) is same
 
 
-def test_a_page_says_which_weights_its_code_loads(book: Book, write: Write) -> None:
-    write("tiny/weights/digits/card.json", "{}")
+def test_a_page_says_which_weights_were_loaded(tmp_path: Path) -> None:
     made = {"versions": {"torch": "2"}, "device": "CPU", "date": "2026-01-01"}
-    needs = dependencies(["load('digits')"], book.root, "tiny", BUNDLED)
-    line = provenance_line({**made, "engine": needs.engine}, needs.weights)
+    files = ["tiny/weights/digits/net/a.bin", "tiny/weights/digits/card.json", "tiny/sea.png"]
+    assert weights(files, tmp_path / "tiny") == ["digits"]
+    line = provenance_line({**made, "engine": NO_ENGINE}, ["digits"])
     assert line == "Weights digits · CPU · torch 2 · made on 2026-01-01"
     line = provenance_line({**made, "engine": BUNDLED, "dtype": "bfloat16"})
     assert line == "Bundled model · CPU · bfloat16 · torch 2 · made on 2026-01-01"
@@ -210,30 +186,17 @@ def test_a_page_says_which_weights_its_code_loads(book: Book, write: Write) -> N
     assert provenance_line({**made, "engine": BUNDLED}, ["digits"]).startswith("Bundled model · ")
 
 
-def test_engine_counts_only_where_it_can_be_loaded(book: Book, write: Write) -> None:
-    with_model, without = "from tiny.models.if_model import load", "import tiny.sums"
-    card = "tiny/weights/text-to-image/card.json"
-    write(card, "{}")
-    before = digest(book, with_model)
-    assert dependencies([without], book.root, "tiny", BUNDLED).engine == NO_ENGINE
+def test_engine_counts_only_where_it_was_loaded(book: Book) -> None:
+    with_model, without = used("tiny.sums", engine=True), used("tiny.sums")
+    assert dependencies(without, book.root, "tiny", BUNDLED).engine == NO_ENGINE
     assert digest(book, without, engine="hub/x") == digest(book, without)
-    assert digest(book, with_model, engine="hub/x") != before
-    hub = digest(book, with_model, engine="hub/x")
-    write(card, '{"files": {"a": "1"}}')
-    assert digest(book, with_model) != before
-    assert digest(book, with_model, engine="hub/x") == hub
+    assert digest(book, with_model, engine="hub/x") != digest(book, with_model)
 
 
 def test_engine_label_keeps_a_machines_paths_out(tmp_path: Path) -> None:
     assert engine_label(None) == engine_label("") == BUNDLED
     assert engine_label("DeepFloyd/IF-I-XL-v1.0") == "DeepFloyd/IF-I-XL-v1.0"
     assert engine_label(str(tmp_path)) == tmp_path.name
-
-
-def test_a_cell_that_is_not_python_is_refused(book: Book, write: Write) -> None:
-    write("book/a/one.md", page("def ("))
-    with pytest.raises(BookError, match=r"book/a/one\.md: a code cell is not Python"):
-        read_chapter(book, "book/a/one", page("def ("))
 
 
 def test_stamp_keeps_the_lines_and_refuses_a_second_one() -> None:
@@ -265,20 +228,6 @@ def test_a_page_without_code_cells_is_no_chapter(book: Book) -> None:
     )
 
 
-def test_cache_key_changes_with_the_digest_alone(book: Book, write: Write) -> None:
-    store = Store(book.cache)
-    text = book.source("book/a/one").read_text()
-    before = read_chapter(book, "book/a/one", text)
-    write("tiny/base.py", "ONE = 2\n")
-    after = read_chapter(book, "book/a/one", text)
-    assert before is not None
-    assert after is not None
-    assert store.key(before.notebook) != store.key(after.notebook)
-    prose = read_chapter(book, "book/a/one", text + "\nMore prose.\n")
-    assert prose is not None
-    assert store.key(prose.notebook) == store.key(after.notebook)
-
-
 def test_environment_is_an_allow_list(book: Book) -> None:
     parent = {"PATH": "/bin", "LC_ALL": "C", "HF_TOKEN": "x", "SECRET": "x", "FUNDIFF_MODEL": ""}
     seen = environment(book, parent)
@@ -299,7 +248,7 @@ def test_an_unreadable_cache_is_made_anew(book: Book) -> None:
 def test_a_second_build_is_refused_while_one_is_at_work(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("layout.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("book._ext.layout.LOCK_SECONDS", 0.1)
     with book.locked(), pytest.raises(BookError, match="another build is at work"), book.locked():
         pass
     with book.locked():
@@ -309,6 +258,118 @@ def test_a_second_build_is_refused_while_one_is_at_work(
 def test_a_page_that_the_contents_list_but_is_missing(book: Book) -> None:
     with pytest.raises(BookError, match=r"_toc\.yml lists book/c, but there is no .*book/c\.md"):
         book.source("book/c")
+
+
+def test_a_site_is_rendered_again_where_anything_that_it_is_made_of_has_changed(
+    book: Book, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = []
+
+    def rendering(book: Book, foundations: str | None) -> Path:
+        rendered.append(inputs(book))
+        return write("_build/next/index.html", "new").parent
+
+    monkeypatch.setattr(execute, "bring_up_to_date", lambda book, **_: None)
+    monkeypatch.setattr(render, "render", rendering)
+    build.bring_up_to_date(book)
+    for name in ("_config.yml", "_toc.yml", "book/a/one.md", "book/_static/x.css", "tiny/base.py"):
+        build.bring_up_to_date(book)
+        write(name, "")
+        build.bring_up_to_date(book)
+    assert len(rendered) == len({*rendered}) == 6
+    write("tiny/__pycache__/base.pyc", "")
+    write("book/reference/api/core.md", "")
+    build.bring_up_to_date(book)
+    assert len(rendered) == 6
+    monkeypatch.setenv("FUNDIFF_MODEL", "another")
+    build.bring_up_to_date(book)
+    (book.build / "html" / "index.html").unlink()
+    build.bring_up_to_date(book)
+    build.bring_up_to_date(book, fresh=True)
+    assert len(rendered) == 9
+
+
+def test_what_sphinx_cannot_see_by_its_time_begins_from_nothing(
+    book: Book, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rendering(book: Book, foundations: str) -> Path:
+        write("_build/sphinx/kept", "")
+        if "fail" in book.source("book/index").read_text("utf-8"):
+            raise BookError("no")
+        return write("_build/next/index.html", "new").parent
+
+    def keeps(text: str, time: float | None = None) -> bool:
+        page, kept = write("book/index.md", text), write("_build/sphinx/mark", "")
+        if time is not None:
+            os.utime(page, (time, time))
+        with suppress(BookError):
+            build.bring_up_to_date(book)
+        return kept.is_file()
+
+    monkeypatch.setattr(execute, "bring_up_to_date", lambda book, **_: None)
+    monkeypatch.setattr(render, "render", rendering)
+    assert keeps("# One\n", 1000)
+    assert keeps("# Two, now\n")
+    assert not keeps("# One\n", 1000)
+    assert not keeps("# Another, older than the last build\n", 2000)
+    assert keeps("# It fails\n")
+    assert not keeps("# Put back after that\n", 2000)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "should be a page of MyST"),
+        ("---\na: [\n---\n# A\n", "should be a page of MyST"),
+        (page("1").replace("---\n", "---\nmystnb: {execution_timeout: x}\n", 1), "MyST.*'x'"),
+    ],
+)
+def test_a_page_that_cannot_be_read_is_named(book: Book, text: str, message: str) -> None:
+    with pytest.raises(BookError, match=rf"book/a/one\.md .*{message}"):
+        read_chapter(book, "book/a/one", text)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("tiny/sums.py", "def (", r"invalid syntax \(sums\.py, line 1\)"),
+        ("tiny/weights/a/card.json", "<<<<", "Expecting value"),
+    ],
+)
+def test_what_chapters_use_and_cannot_be_read_is_said(
+    book: Book, write: Write, file: str, text: str, message: str
+) -> None:
+    write(file, text)
+    with pytest.raises(BookError, match=message):
+        needs(book, used("tiny.sums.add", files=["tiny/weights/a/card.json"]))
+
+
+def test_a_kept_result_that_was_cut_off_is_none(book: Book) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    store = Store(book.cache)
+    store.put(notebook, "a/one")
+    (path,) = book.cache.rglob("base.ipynb")
+    path.write_text('{"cells": [')
+    assert store.get(notebook) is None
+    assert [*store.of("a/one")] == []
+
+
+def test_a_site_that_could_not_be_rendered_is_tried_again(
+    book: Book, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rendering(book: Book, foundations: str | None) -> Path:
+        if book.source("book/index").read_text("utf-8") != "# A book\n":
+            raise BookError("no")
+        return write("_build/next/index.html", "new").parent
+
+    monkeypatch.setattr(execute, "bring_up_to_date", lambda book, **_: None)
+    monkeypatch.setattr(render, "render", rendering)
+    build.bring_up_to_date(book)
+    write("book/index.md", "# Another\n")
+    for _ in range(2):
+        with pytest.raises(BookError, match="no"):
+            build.bring_up_to_date(book)
+    assert (book.build / "html" / "index.html").read_text() == "new"
 
 
 def test_publish_swaps_the_site_and_leaves_no_old_file(book: Book, write: Write) -> None:
@@ -439,6 +500,12 @@ def test_a_caption_is_changed_without_a_run(book: Book, write: Write) -> None:
     notebook = nbformat.read(book.export("book/a/one"), nbformat.NO_CONVERT)
     assert notebook.cells[0].metadata.mystnb.figure.caption == "New."
     assert Store(book.cache).get(notebook) == notebook
+    text = book.source("book/a/one").read_text("utf-8")
+    write("book/a/one.md", text.replace("display_name: Python 3", "display_name: Python"))
+    assert run(book) == []
+    notebook = nbformat.read(book.export("book/a/one"), nbformat.NO_CONVERT)
+    assert notebook.metadata.kernelspec.display_name == "Python"
+    assert Store(book.cache).get(notebook) == notebook
 
 
 @pytest.mark.slow
@@ -447,7 +514,13 @@ def test_export_says_what_made_it(book: Book) -> None:
     metadata = nbformat.read(book.export("book/a/one"), nbformat.NO_CONVERT).metadata
     assert set(metadata) == {"kernelspec", "language_info", "provenance"}
     made = metadata.provenance
-    assert set(made) == {"engine", "device", "versions", "date", "seconds"}
+    assert set(made) == {"engine", "device", "versions", "date", "seconds", "record"}
+    assert made.record == {
+        "engine": False,
+        "cells": [{"seeds": [], "files": []}],
+        "code": ["tiny.sums.add"],
+        "files": [],
+    }
     assert made.engine == "none"
     assert made.device == "CPU"
     assert made.versions.python == ".".join(map(str, sys.version_info[:3]))
@@ -457,14 +530,12 @@ def test_export_says_what_made_it(book: Book) -> None:
 
 @pytest.mark.slow
 def test_export_says_the_precision_of_a_model(book: Book, write: Write) -> None:
-    write("fundiff/__init__.py", "")
-    write("fundiff/models/__init__.py", "")
     write(
-        "fundiff/models/if_model.py",
+        "tiny/models/if_model.py",
         "from types import SimpleNamespace\n\n\nclass TextToImage:\n"
         "    placement = SimpleNamespace(precision='bfloat16')\n",
     )
-    cell = "from fundiff.models.if_model import TextToImage\nmodel = TextToImage()"
+    cell = "from tiny.models.if_model import TextToImage\nmodel = TextToImage()"
     write("book/a/one.md", page(cell))
     run(book, only=("a/one",))
     made = nbformat.read(book.export("book/a/one"), nbformat.NO_CONVERT).metadata.provenance
@@ -477,6 +548,7 @@ def test_export_says_the_precision_of_a_model(book: Book, write: Write) -> None:
     [
         ("raise ValueError('no')", r"raised\n(.*\n)*ValueError: no"),
         ("import sys\nprint('careful', file=sys.stderr)", r"wrote to stderr.*\ncareful"),
+        ("def (", r"raised\n(.*\n)*SyntaxError"),
         ("import os\nos._exit(1)", "ended the kernel"),
         ("import time\ntime.sleep(60)", "took more than 2 seconds"),
     ],
@@ -505,10 +577,10 @@ def test_a_chapter_sees_no_token_and_an_empty_folder(
 
 @pytest.mark.slow
 def test_sphinx_renders_results_and_refuses_a_stale_chapter(book: Book, write: Write) -> None:
-    extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx.ext.intersphinx", "chapters"]
+    extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx.ext.intersphinx", CHAPTERS]
     write(
         "conf.py",
-        f"import sys\nsys.path.append({str(ROOT / 'book' / '_ext')!r})\n"
+        f"import sys\nsys.path.append({str(ROOT)!r})\n"
         f"extensions = {extensions}\nroot_doc = 'book/index'\nnb_ipywidgets_js = {{}}\n"
         "chapters_package = 'tiny'\nexclude_patterns = ['_build', 'book/_executed']\n"
         "myst_enable_extensions = ['colon_fence', 'dollarmath']\n",
@@ -522,7 +594,6 @@ def test_sphinx_renders_results_and_refuses_a_stale_chapter(book: Book, write: W
     assert "has not been executed since: run `nox -s book`" in refused.stderr
 
     run(book)
-    load_exports(book, Store(book.cache))
     subprocess.run(command, check=True)
     rendered = (site / "book" / "a" / "one.html").read_text()
     assert re.search(r"<pre>.*3\n</pre>", rendered)
@@ -532,7 +603,6 @@ def test_sphinx_renders_results_and_refuses_a_stale_chapter(book: Book, write: W
 
     export = book.export("book/a/one")
     export.write_text(export.read_text().replace('"engine": "none"', '"engine": "IF-I-M-v1.0"'))
-    load_exports(book, Store(book.cache))
     subprocess.run([*command, "-E"], check=True)
     made_by_deepfloyd = (site / "book" / "a" / "one.html").read_text()
     assert made_by_deepfloyd.count(ATTRIBUTION) == 1

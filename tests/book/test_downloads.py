@@ -1,4 +1,4 @@
-"""Chapters to take away: the notebooks and the scripts say and do what the pages do."""
+"""Chapters to take away: the notebooks say and do what the pages do."""
 
 import ast
 import itertools
@@ -14,10 +14,10 @@ import pytest
 from conftest import Write
 from nbformat import NotebookNode
 
-from check_site import Site
-from downloads import ABOUT, Plain, Target, definition, notebook, script, shown
-from execute import bring_up_to_date
-from layout import Book, BookError
+from book._ext.layout import Book, BookError
+from book._ext.pages.downloads import ABOUT, CELL, CLONE, Plain, Target, launches, notebook
+from book._ext.run.execute import bring_up_to_date
+from book._ext.site.check_site import Site
 
 ROOT = Path(__file__).parents[2]
 FRONT = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
@@ -170,7 +170,7 @@ def test_what_only_myst_knows_is_said_in_words(plain: Plain, source: str, expect
         ("{doc}`none`", "'book/a/none', which nothing"),
         ("{cite:p}`none1999`", r"none1999, which book/references\.bib hasn't"),
         ("```{literalinclude} ../../tiny/sums.py\n:lines: 1-3\n```", "literalinclude's :lines:"),
-        ("```{literalinclude} ../../tiny/sums.py\n:pyobject: minus\n```", "minus, which tiny/sums"),
+        ("```{literalinclude} ../../tiny/sums.py\n:pyobject: minus\n```", "what tiny/sums.py hasn"),
         ("````{note}\nx\n```", "a block that doesn't end: ````{note}"),
     ],
 )
@@ -187,13 +187,6 @@ def test_sources_are_listed_once_and_only_where_cited(plain: Plain) -> None:
     )
 
 
-def test_a_definition_has_its_decorators_and_its_docstring() -> None:
-    source = definition(MODULE, "add")
-    assert source.startswith("@functools.cache\ndef add(a, b):\n    ")
-    assert source.endswith("return a + b")
-    assert definition(MODULE, "Sums.thrice") == definition(MODULE, "functools") == ""
-
-
 def test_a_notebook_is_a_chapter_without_results(book: Book, write: Write) -> None:
     write(
         "book/a/one.md",
@@ -204,7 +197,7 @@ def test_a_notebook_is_a_chapter_without_results(book: Book, write: Write) -> No
     )
     made = notebook(book, "book/a/one", KNOWN)
     nbformat.validate(made)
-    about = ABOUT.format(book="A book", package="tiny")
+    about = ABOUT.format(book="A book", package="tiny") + CLONE
     assert [(cell.cell_type, cell.source) for cell in made.cells] == [
         ("markdown", f"# The first\n\n{about}"),
         ("markdown", "It begins."),
@@ -217,43 +210,31 @@ def test_a_notebook_is_a_chapter_without_results(book: Book, write: Write) -> No
     assert all(not cell.metadata and not cell.get("outputs") for cell in made.cells)
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("a = 1\na", "a = 1\nshow(a)"),
-        ("draw(\n    1,\n)  # a sum", "show(draw(\n    1,\n))  # a sum"),
-        ("'é'; größe = 2; größe", "'é'; größe = 2; show(größe)"),
-        ("(a\n + b)", "show((a\n + b))"),
-        ("a, b", "show((a, b))"),
-        ("(x for x in y)", "show((x for x in y))"),
-        ("print(1)", "print(1)"),
-        ("a;", "a;"),
-        ("a = 1", "a = 1"),
-        ("if a:\n    b", "if a:\n    b"),
-        ("# nothing", "# nothing"),
-        ("axes.show()", "show(axes.show())"),
-    ],
-)
-def test_a_script_shows_what_a_notebook_would(source: str, expected: str) -> None:
-    assert shown(source) == expected
-    ast.parse(expected)
-
-
-@pytest.mark.parametrize("source", ["%matplotlib inline\n1", "!ls", "a?"])
-def test_magics_are_refused(source: str) -> None:
-    with pytest.raises(BookError, match="can't hold a cell that isn't plain Python"):
-        shown(source)
-
-
-@pytest.mark.parametrize("source", ["show = 1", "def show():\n    pass", "import a as show"])
-def test_a_cell_that_takes_the_scripts_function_is_refused(source: str) -> None:
-    with pytest.raises(BookError, match="has a `show` of its own"):
-        shown(source)
+def test_where_the_code_is_known_a_notebook_can_be_run_elsewhere(
+    book: Book, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("book/a/one.md", f"{FRONT}\n# The first\n\n```{{code-cell}}\n1\n```\n")
+    assert launches("_downloads/a/one.ipynb") == {}
+    assert code(notebook(book, "book/a/one", KNOWN)) == ["1"]
+    monkeypatch.setenv("FUNDIFF_PAGES_BRANCH", "gh-pages")
+    monkeypatch.setenv("FUNDIFF_REPOSITORY", "https://gitlab.com/some/fun")
+    assert launches("_downloads/a/one.ipynb") == {}
+    installing = '%pip install --quiet "tiny @ git+https://gitlab.com/some/fun"'
+    made = notebook(book, "book/a/one", KNOWN)
+    assert code(made) == [installing, "1"]
+    assert made.cells[0].source.endswith(CELL)
+    monkeypatch.setenv("FUNDIFF_REPOSITORY", "https://github.com/some/fun")
+    assert launches("_downloads/a/one.ipynb") == {
+        "Open in Colab": "https://colab.research.google.com/github/some/fun/blob/gh-pages/"
+        "_downloads/a/one.ipynb",
+        "Launch in Binder": "https://mybinder.org/v2/gh/some/fun/gh-pages?labpath="
+        "_downloads/a/one.ipynb",
+    }
 
 
 @pytest.mark.parametrize("docname", chapters())
 def test_every_chapter_can_be_taken_away(docname: str, known: dict[str, Target]) -> None:
-    book, stem = real(), docname.rpartition("/")[2]
+    book = real()
     made = notebook(book, docname, known)
     nbformat.validate(made)
     assert UNSAID.findall(markdown(made)) == []
@@ -264,17 +245,8 @@ def test_every_chapter_can_be_taken_away(docname: str, known: dict[str, Target])
     )
     assert code(made) == [cell.rstrip("\n") for cell in cells]
 
-    written = script(made, stem)
-    compile(written, f"{stem}.py", "exec")
-    comments = re.findall(r"^# ?(.*)", written, re.M)
-    assert UNSAID.findall("\n".join(comments)) == []
-    whole = ast.unparse(ast.parse("\n".join(map(shown, code(made)))))
-    assert ast.unparse(ast.parse(written)).endswith(whole)
-    assert str(ROOT) not in nbformat.writes(made) + written
-
-    again = notebook(book, docname, known)
-    assert nbformat.writes(again) == nbformat.writes(made)
-    assert script(again, stem) == written
+    assert str(ROOT) not in nbformat.writes(made)
+    assert nbformat.writes(notebook(book, docname, known)) == nbformat.writes(made)
 
 
 def test_chapters_import_only_what_comes_with_the_package(known: dict[str, Target]) -> None:
@@ -289,7 +261,7 @@ def test_chapters_import_only_what_comes_with_the_package(known: dict[str, Targe
                 elif isinstance(node, ast.ImportFrom) and node.module:
                     imported.add(node.module.split(".")[0])
     others = {name.lower() for name in imported - sys.stdlib_module_names}
-    assert others - {"fundiff"} <= brought
+    assert others - {"fundiff", "ipython"} <= brought
 
 
 def outputs(cell: NotebookNode) -> list[list[str]]:
@@ -301,12 +273,12 @@ def outputs(cell: NotebookNode) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_sphinx_writes_both_and_links_them(book: Book, write: Write) -> None:
+def test_sphinx_writes_notebooks_and_links_them(book: Book, write: Write) -> None:
     extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx.ext.intersphinx", "sphinx_exercise"]
     write(
         "conf.py",
-        f"import sys\nsys.path.append({str(ROOT / 'book' / '_ext')!r})\nnumfig = True\n"
-        f"extensions = {[*extensions, 'chapters']}\nroot_doc = 'book/index'\n"
+        f"import sys\nsys.path.append({str(ROOT)!r})\nnumfig = True\n"
+        f"extensions = {[*extensions, 'book._ext.pages.chapters']}\nroot_doc = 'book/index'\n"
         "nb_ipywidgets_js = {}\nchapters_package = 'tiny'\n"
         "exclude_patterns = ['_build', 'book/_executed']\n"
         "myst_enable_extensions = ['colon_fence', 'dollarmath']\n",
@@ -323,11 +295,8 @@ def test_sphinx_writes_both_and_links_them(book: Book, write: Write) -> None:
     subprocess.run(command, check=True)
 
     page = (site / "book" / "a" / "one.html").read_text()
-    links = re.findall(r'<a href="([^"]+)" download>(\w+)</a>', page)
-    assert links == [
-        ("../../_downloads/a/one.ipynb", "notebook"),
-        ("../../_downloads/a/one.py", "script"),
-    ]
+    links = re.findall(r'<a href="([^"]+)" download>', page)
+    assert links == ["../../_downloads/a/one.ipynb"]
     assert "_downloads" not in (site / "book" / "b" / "two.html").read_text()
     assert list(Site(site).problems()) == []
     made = nbformat.read(site / "_downloads" / "a" / "one.ipynb", nbformat.NO_CONVERT)
@@ -335,7 +304,7 @@ def test_sphinx_writes_both_and_links_them(book: Book, write: Write) -> None:
     assert "By (2) of *A book*:\n\n$$\nb\n\\tag{1}\n$$\n\n**Exercise 1**\n\nAdd." in said
     assert re.search(r'class="eqno">\(1\)|class="eqno">\(1<', page)
     files = sorted(path.name for path in (site / "_downloads").rglob("*") if path.is_file())
-    assert files == ["one.ipynb", "one.py"]
+    assert files == ["one.ipynb"]
 
     write("book/a/one.md", f"{FRONT}\n# The first\n\n{cell}\n{{kbd}}`x`\n")
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -351,25 +320,11 @@ def test_sphinx_writes_both_and_links_them(book: Book, write: Write) -> None:
 def test_a_chapter_runs_in_an_empty_folder(
     docname: str, known: dict[str, Target], tmp_path: Path
 ) -> None:
-    """The script leaves the pictures and pages that the committed result has, in its order."""
-    book, stem = real(), docname.rpartition("/")[2]
+    """Its cells put out what the committed result has."""
+    book = real()
     made, before = notebook(book, docname, known), nbformat.read(book.export(docname), 4)
-    kinds = [
-        ".html" if "text/html" in output.data else ".png"
-        for cell in before.cells
-        for output in cell.outputs
-        if {"text/html", "image/png", "image/svg+xml"} & set(output.get("data", {}))
-    ]
     folder = tmp_path / "empty"
     folder.mkdir()
-    (tmp_path / f"{stem}.py").write_text(script(made, stem), encoding="utf-8")
-    command = [sys.executable, "-W", "error", str(tmp_path / f"{stem}.py")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    expected = [f"{stem}-figure-{number}{kind}" for number, kind in enumerate(kinds, start=1)]
-    assert sorted(path.name for path in folder.iterdir()) == sorted(expected)
-    assert re.findall(r"^wrote (.+)$", done.stdout, re.M) == expected
-
     nbformat.write(made, folder / "chapter.ipynb")
     execute = Path(sys.executable).with_name("jupyter-execute")
     env = {**os.environ, "PYTHONWARNINGS": "ignore:IProgress not found"}  # no ipywidgets here

@@ -10,9 +10,9 @@ import tiny_floyd
 import torch
 import yaml
 
-from execute import bring_up_to_date, read_chapter
+from book._ext.layout import Book
+from book._ext.run.execute import bring_up_to_date, read_chapter
 from fundiff.models.if_model import MODEL
-from layout import Book
 
 ROOT = Path(__file__).parents[2]
 

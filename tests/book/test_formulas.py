@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import Write
 
-from formulas import formulas, homes, labels
-from layout import Book, BookError
+from book._ext.layout import Book, BookError
+from book._ext.pages.formulas import formulas, homes, labels
 
 ROOT = Path(__file__).parents[2]
 SUMS = '''
@@ -16,14 +16,9 @@ def add(a, b):
     return a + b
 
 
-def _minus(a):
-    """Negate, :eq:`eq-minus`."""
-    return -a
-
-
 def subtract(a, b):
-    """Subtract."""
-    return add(a, _minus(b))
+    """Subtract, :eq:`eq-minus`."""
+    return add(a, -b)
 
 
 class Scale:
@@ -34,6 +29,7 @@ class Scale:
 TESTS = """
 import math
 
+from tiny import sums
 from tiny.sums import Scale, add, subtract
 
 
@@ -43,6 +39,10 @@ def checked(a):
 
 def test_other_things():
     assert checked(1) == 2
+
+
+def test_nothing():
+    assert sums.add(0, 0) == 0
 
 
 def test_sum():
@@ -56,7 +56,7 @@ def test_difference():
 def test_scale():
     assert Scale().times(1) == 2
 """
-PAGE = "# A book\n\n$$\na + b\n$$ (eq-sum)\n\n$$\n-a\n$$ (eq-minus)\n\n$$\n2a\n$$ (eq-scale)\n"
+PAGE = "# A book\n\n$$\na + b\n$$ (eq-sum)\n\n$$\na - b\n$$ (eq-minus)\n\n$$\n2a\n$$ (eq-scale)\n"
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_each_formula_of_the_book_has_one_function_and_tests() -> None:
     found = formulas(book)
     assert len(found) == counted > 30
     for formula in found:
-        for check in formula.checks:
-            text = (ROOT / "tests" / check.file).read_text(encoding="utf-8")
-            assert f"\ndef {check.name}(" in text
+        for file, name in formula.tests:
+            text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert f"\ndef {name}(" in text
 
 
 def test_no_page_outside_the_table_of_contents_sets_a_label() -> None:
@@ -92,24 +92,23 @@ def test_functions_and_their_tests_are_found(book: Book) -> None:
     found = {formula.label.name: formula for formula in formulas(book)}
     assert {name: (f.home.name, f.label.formula) for name, f in found.items()} == {
         "eq-sum": ("add", "a + b"),
-        "eq-minus": ("_minus", "-a"),
+        "eq-minus": ("subtract", "a - b"),
         "eq-scale": ("Scale.times", "2a"),
     }
-    names = {name: [check.name for check in f.checks] for name, f in found.items()}
+    names = {name: [test for _, test in f.tests] for name, f in found.items()}
     assert names == {
-        "eq-sum": ["test_sum", "test_other_things"],
+        "eq-sum": ["test_sum", "test_nothing"],
         "eq-minus": ["test_difference"],
         "eq-scale": ["test_scale"],
     }
-    assert [check.is_direct for check in found["eq-sum"].checks] == [True, False]
 
 
 def test_labels_and_homes_are_listed_in_order(book: Book) -> None:
-    assert [(label.name, label.page) for label in labels(book)] == [
-        ("eq-sum", "A book"), ("eq-minus", "A book"), ("eq-scale", "A book"),
-    ]  # fmt: skip
-    assert [(name, home.is_private) for name, home in homes(book)] == [
-        ("eq-sum", False), ("eq-minus", True), ("eq-scale", False),
+    names = [label.name for label in labels(book)]
+    assert names == ["eq-sum", "eq-minus", "eq-scale"]
+    assert [(name, home.target) for name, home in homes(book)] == [
+        ("eq-sum", "tiny.sums.add"), ("eq-minus", "tiny.sums.subtract"),
+        ("eq-scale", "tiny.sums.Scale.times"),
     ]  # fmt: skip
 
 
@@ -118,7 +117,12 @@ def test_labels_and_homes_are_listed_in_order(book: Book) -> None:
     [
         (PAGE + "\n$$\nc\n$$ (eq-c)\n", SUMS, TESTS, "sets the label eq-c.*named by none"),
         (PAGE + "\n$$\nc\n$$ (eq-sum)\n", SUMS, TESTS, "eq-sum.*it is set 2 times"),
-        (PAGE, SUMS.replace("Subtract", ":eq:`eq-sum`"), TESTS, "sums.add, tiny.sums.subtract"),
+        (
+            PAGE,
+            SUMS.replace("Subtract", ":eq:`eq-sum`"),
+            TESTS,
+            "sums.add, tiny.sums.subtract",
+        ),
         (PAGE, SUMS + '\n"""."""\ndef f():\n    """:eq:`eq-no`."""\n', TESTS, "sums.f names eq-no"),
         (PAGE, SUMS, TESTS.replace(".times(", ".other("), "Scale.times computes eq-scale and has"),
     ],

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from conftest import Write
 
-from layout import Book, BookError
-from library import CORE, Library, with_map, write_pages
+from book._ext.layout import Book, BookError
+from book._ext.pages.library import CORE, Library, with_map, write_pages
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from listings import is_secondary, parted
+from book._ext.pages.listings import is_secondary, parted
 
 PAGE = {
     "torch": "torch",

@@ -1,122 +1,17 @@
-"""Where figures come from: the slice of a chapter's code, its seeds, and the page of it all."""
+"""Where figures come from: what their cells used, and the page of it all."""
 
-import ast
-import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import Write
 
-from layout import Book, BookError
-from results import Result, results, weights_of
-from slices import Script, abridged
+from book._ext.layout import Book
+from book._ext.pages.results import Result, abridged, result, weights_of
+from book._ext.run.execute import bring_up_to_date, read_chapter
+from book._ext.run.store import read_export
 
 ROOT = Path(__file__).parents[2]
-MODULE = """
-WEIGHTS = "digits"
-
-
-def noise(seed=3, *, other=None):
-    return manual_seed(seed)
-
-
-def fixed():
-    return manual_seed(11)
-
-
-def walk(seed=None):
-    return seed
-
-
-def load():
-    return open(WEIGHTS)
-"""
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "__init__.py").write_text("from tiny.draws import noise\n")
-    (tmp_path / "tiny" / "__init__.pyi").write_text(
-        "from .draws import noise as noise\nfrom .draws import walk as walk\n"
-    )
-    (tmp_path / "tiny" / "draws.py").write_text(MODULE)
-    return tmp_path
-
-
-def seeds(package: Path, *cells: str) -> list[str]:
-    script = Script(cells, package, "tiny")
-    return script.seeds(script.slice(len(cells) - 1))
-
-
-def sliced(*cells: str) -> list[str]:
-    """The lines that the last statement depends on."""
-    script = Script(cells, Path(), "tiny")
-    return [ast.unparse(statement) for statement in script.slice(len(cells) - 1)]
-
-
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [
-        (("a = 1", "b = 2", "a"), ["a = 1", "a"]),
-        (("a = 1", "a = 2", "a"), ["a = 2", "a"]),
-        (("a = 1", "a = a + 1", "a"), ["a = 1", "a = a + 1", "a"]),
-        (("a = []", "a.append(1)", "b = []", "a"), ["a = []", "a.append(1)", "a"]),
-        (("a = {}", "a['x'] = y", "a"), ["a = {}", "a['x'] = y", "a"]),
-        (("import x as y", "import z", "y.f()"), ["import x as y", "y.f()"]),
-        (("n = 1", "f = lambda a: a + n", "n = 2", "f(1)"),
-         ["n = 1", "f = lambda a: a + n", "f(1)"]),
-        (("a = 1", "[a for a in (2, 3)]"), ["[a for a in (2, 3)]"]),
-        (("net = make()", "load_weights(net)", "net"),
-         ["net = make()", "load_weights(net)", "net"]),
-    ],
-)  # fmt: skip
-def test_a_slice_is_what_a_statement_depends_on(
-    cells: tuple[str, ...], expected: list[str]
-) -> None:
-    assert sliced(*cells) == expected
-
-
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [
-        (("torch.Generator().manual_seed(7)",), ["7"]),
-        (("g = manual_seed(7)", "h = manual_seed(8)", "h"), ["8"]),
-        (("for s in (1, 5):\n    manual_seed(s)",), ["1", "5"]),
-        (("[manual_seed(s) for s in range(4)]",), ["0–3"]),
-        (("[manual_seed(s) for s in range(100, 140, 10)]",), ["100, 110, …, 130"]),
-        (
-            (
-                "SEEDS = [4, 2]",
-                "[manual_seed(s) for s in SEEDS]",
-            ),
-            ["2", "4"],
-        ),
-        (("def f(s):\n    return manual_seed(s)", "f(9)"), ["9"]),
-        (("from tiny.draws import noise", "noise()"), ["3"]),
-        (("from tiny.draws import noise", "noise(5)"), ["5"]),
-        (("from tiny import draws, noise", "noise(seed=6)"), []),
-        (("from tiny.draws import fixed", "fixed()"), ["11"]),
-        (("manual_seed(len(x))",), ["len(x)"]),
-        (("import tiny as t", "t.noise()"), ["3"]),
-        (("import tiny as t", "t.noise(seed=6)"), ["6"]),
-        (("import tiny as t", "t.walk(seed=7)", "t.walk()"), []),
-        (("import tiny as t", "t.walk(seed=7)"), ["7"]),
-        (("model.noise(4)",), ["0"]),
-        (("model.noise(4, 5)",), ["5"]),
-        (("i = 8", "model.noise(4, seed=i)"), ["8"]),
-    ],
-)
-def test_seeds_are_read_from_the_code(
-    package: Path, cells: tuple[str, ...], expected: list[str]
-) -> None:
-    assert seeds(package, *cells) == expected
-
-
-def test_strings_are_followed_into_the_package(package: Path) -> None:
-    script = Script(("from tiny.draws import load, fixed", "load()", "fixed()"), package, "tiny")
-    assert "digits" in script.texts(script.slice(1))
-    assert "digits" not in script.texts(script.slice(2))
 
 
 @pytest.mark.parametrize(
@@ -126,26 +21,32 @@ def test_strings_are_followed_into_the_package(package: Path) -> None:
         ([3, 1, 3], ["1", "3"]),
         ([0, 1, 2, 3], ["0–3"]),
         ([0, 1, 2], ["0", "1", "2"]),
-        ([0, 1, 2, 3, 9, "x"], ["0–3", "9", "x"]),
+        ([0, 1, 2, 3, 9], ["0–3", "9"]),
         ([2, 4, 6, 8, 9], ["2, 4, …, 8", "9"]),
     ],
 )
-def test_many_seeds_are_abridged(values: list[int | str], expected: list[str]) -> None:
+def test_many_seeds_are_abridged(values: list[int], expected: list[str]) -> None:
     assert abridged(values) == expected
 
 
 @pytest.fixture(scope="module")
 def found() -> list[Result]:
     """What is known of the real book's figures."""
-    return results(Book(ROOT))
+    book, found = Book(ROOT), []
+    for docname in book.docnames:
+        text, done = book.source(docname).read_text("utf-8"), read_export(book.export(docname))
+        chapter = read_chapter(book, docname, text)
+        if chapter is not None and done is not None:
+            found.append(result(book, chapter, done, text))
+    return [each for each in found if each.pictures]
 
 
 @pytest.mark.slow
 def test_every_picture_of_the_book_is_listed(found: list[Result]) -> None:
     """Counted in the committed results, where the page counts in the chapters' sources."""
     book = Book(ROOT)
-    for result in found:
-        done = nbformat.read(book.export(result.docname), nbformat.NO_CONVERT)
+    for each in found:
+        done = nbformat.read(book.export(each.docname), nbformat.NO_CONVERT)
         cells = [
             index
             for index, cell in enumerate(done.cells)
@@ -153,8 +54,8 @@ def test_every_picture_of_the_book_is_listed(found: list[Result]) -> None:
             if any(kind.startswith("image/") for kind in output.get("data", {}))
             or '<div class="fd-' in output.get("data", {}).get("text/html", "")
         ]
-        assert {picture.cell for picture in result.pictures} >= set(cells)
-        assert result.made.keys() >= {"engine", "device", "versions", "date", "seconds"}
+        assert {picture.cell for picture in each.pictures} >= set(cells)
+        assert each.made.keys() >= {"engine", "device", "versions", "date", "seconds"}
     first, *_ = found
     assert [picture.kind for picture in first.pictures] == ["Animation", "Turning pictures"]
 
@@ -162,10 +63,10 @@ def test_every_picture_of_the_book_is_listed(found: list[Result]) -> None:
 @pytest.mark.slow
 def test_seeds_and_weights_of_known_figures(found: list[Result]) -> None:
     """Read by eye in the chapters."""
-    named = {picture.name: picture for result in found for picture in result.pictures}
+    named = {picture.name: picture for each in found for picture in each.pictures}
     known = {
         "fig-forward": (("0",), ()),
-        "fig-anagram-best": (("1",), ("image-text", "text-to-image")),
+        "fig-anagram-best": (("0", "1"), ("image-text", "text-to-image")),
         "fig-letters": ((), ("glyph-class",)),
         "fig-unet": ((), ()),
     }
@@ -175,11 +76,44 @@ def test_seeds_and_weights_of_known_figures(found: list[Result]) -> None:
     assert {"text-to-image", "mnist-denoiser", "mnist-time", "mnist-class", "mnist-flow"} <= used
 
 
-def test_a_chapter_without_its_result_is_refused(tmp_path: Path) -> None:
-    shutil.copyfile(ROOT / "_config.yml", tmp_path / "_config.yml")
-    (tmp_path / "_toc.yml").write_text("root: index\n")
-    (tmp_path / "fundiff").mkdir()
+@pytest.mark.slow
+def test_a_picture_lists_what_its_run_used_and_no_text_tells(write: Write, tmp_path: Path) -> None:
+    """A chapter opens weights by a name that it computes, and sets seeds that it computes."""
+    write("_config.yml", "{}")
+    write("_toc.yml", "root: book/one\n")
+    write("tiny/__init__.py", "")
+    write("tiny/weights/digits/card.json", '{"files": {}}')
+    write("tiny/weights/digits/model.bin", "17")
+    write(
+        "tiny/nets.py",
+        "from pathlib import Path\n\n\ndef load(name):\n"
+        "    folder = Path(__file__).parent / 'weights' / name\n"
+        "    return int((folder / 'model.bin').read_text())\n\n\n"
+        "def drawn(seed, width=1):\n    return [seed] * width\n",
+    )
+    cells = (
+        "from tiny import nets\nfrom PIL import Image\nnumber = nets.load(''.join(['dig', 'its']))",
+        "drawn = getattr(nets, 'draw' + 'n')",
+        "x = drawn(number + 1)\nother = drawn(4)",
+        "for k in range(3):\n    y = drawn(seed=number * k)",
+        "Image.new('L', (8, 8), y[0])",
+        "Image.new('L', (8, 8), len(x))",
+    )
     front = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
-    (tmp_path / "index.md").write_text(f"{front}\n# A\n\n```{{code-cell}}\n1\n```\n")
-    with pytest.raises(BookError, match="index has no committed result of its code"):
-        results(Book(tmp_path))
+    text = f"{front}# One\n" + "".join(f"\n```{{code-cell}}\n{cell}\n```\n" for cell in cells)
+    write("book/one.md", text)
+    book = Book(tmp_path, "tiny")
+    bring_up_to_date(book, say=lambda line: None)
+    chapter, done = read_chapter(book, "book/one", text), read_export(book.export("book/one"))
+    assert chapter is not None
+    assert done is not None
+    made = result(book, chapter, done, text)
+    assert [(each.seeds, each.weights) for each in made.pictures] == [
+        (("0", "17", "34"), ("digits",)),
+        (("4", "18"), ("digits",)),
+    ]
+    assert "tiny.nets" in done.metadata.provenance.record.code
+    said: list[str] = []
+    write("tiny/weights/digits/card.json", '{"files": {"model.bin": "other"}}')
+    bring_up_to_date(book, say=said.append)
+    assert said[0] == "executing one …"

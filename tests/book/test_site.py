@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from accessible import make_accessible
-from check_site import HEAVIEST_PAGE, HEAVIEST_READ, Site
-from leaks import layers, leaks, secrets
-from online import open_front_door
-from webp import LEAST, to_webp
+from book._ext.site.accessible import make_accessible
+from book._ext.site.check_site import HEAVIEST_PAGE, HEAVIEST_READ, Site
+from book._ext.site.leaks import layers, leaks, secrets
+from book._ext.site.online import open_front_door
+from book._ext.site.webp import LEAST, to_webp
 
 SECRET = "canary-3b1f5c77d2"  # noqa: S105  # made up
 TOKEN = "hf_" + "aB3" * 12
@@ -115,43 +115,42 @@ def test_lighter_pages_show_the_same_pixels(site: Path, write: Write, tmp_path: 
     strip, dot = base64.b64encode(inside).decode(), base64.b64encode(small).decode()
     page = write(
         "book/index.html",
-        '<img alt="A" src="../_images/a.png"/><img alt="B" src="../_images/b.png"/>'
+        '<img alt="A" src="../_images/a.png"/><img alt="Two widths" src="../_images/b.png"/>'
         '<img src="../_images/c.svg"/>'
         f'<p style="background:url(data:image/png;base64,{strip})">'
-        f'<img src="data:image/png;base64,{dot}"><a href="../_images/a.png">a</a></p>',
+        f'<img src="data:image/png;base64,{dot}"><a href="../_images/a.png">a.png</a></p>',
     )
-    template = write("_static/page.html", '<img src="_images/a.png">')
-    to_webp(site, tmp_path / "cache")
-
-    text = page.read_text()
+    (text,) = to_webp(site, {page: page.read_text()}, tmp_path / "cache").values()
+    page.write_text(text)
     assert re.findall(r"<img ([^>]*?)/?>", text)[:3] == [
         'width="160" height="90" alt="A" src="../_images/a.webp"',
-        'loading="lazy" width="160" height="90" alt="B" src="../_images/b.webp"',
+        'loading="lazy" width="160" height="90" alt="Two widths" src="../_images/b.webp"',
         'loading="lazy" width="96" height="48" src="../_images/c.svg"',
     ]
     assert f'<img src="data:image/png;base64,{dot}">' in text
-    assert 'href="../_images/a.webp"' in text
+    assert 'href="../_images/a.webp">a.png<' in text
     (name,) = re.findall(r"url\(\.\./_images/(\w+\.webp)\)", text)
     for content, file in ((first, "a.webp"), (second, "b.webp"), (inside, name)):
         np.testing.assert_array_equal(pixels((site / "_images" / file).read_bytes()),
                                       pixels(content))  # fmt: skip
     files = {path.name for path in (site / "_images").rglob("*") if path.is_file()}
     assert files == {"a.webp", "b.webp", name, "c.svg", "card.png"}
-    assert template.read_text() == '<img src="_images/a.png">'
     assert list(Site(site).problems()) == []
 
 
 def test_encoded_pictures_are_kept_for_the_next_time(
     site: Path, write: Write, tmp_path: Path
 ) -> None:
-    write("_images/a.png", png())
-    to_webp(site, tmp_path / "cache")
+    write("_images/a b.png", png())
+    pages = {site / "index.html": '<img src="_images/a%20b.png"><img src="_images/no.png">'}
+    to_webp(site, pages, tmp_path / "cache")
     (kept,) = (tmp_path / "cache").iterdir()
-    marked = (site / "_images" / "a.webp").read_bytes() + b"kept"
+    marked = (site / "_images" / "a b.webp").read_bytes() + b"kept"
     kept.write_bytes(marked)
-    write("_images/a.png", png())
-    to_webp(site, tmp_path / "cache")
-    assert (site / "_images" / "a.webp").read_bytes() == marked
+    write("_images/a b.png", png())
+    (text,) = to_webp(site, pages, tmp_path / "cache").values()
+    assert (site / "_images" / "a b.webp").read_bytes() == marked
+    assert 'src="_images/a%20b.webp"' in text
 
 
 def test_the_front_door_says_what_the_first_page_says(site: Path, write: Write) -> None:
@@ -170,23 +169,26 @@ def test_the_front_door_says_what_the_first_page_says(site: Path, write: Write) 
     assert list(Site(site).problems()) == []
 
 
-def test_signatures_and_sources_are_what_they_say(site: Path, write: Write) -> None:
+def test_signatures_and_sources_are_what_they_say() -> None:
     signature = '<span class="sig-paren">(</span>\n\n<dl>\n<dd>a</dd>\n<dd>b</dd>\n</dl>\n'
     other = "<dl><dt>a</dt><dd>b</dd></dl>"
-    page = write("api.html", f'{signature}{other}<div role="list" class="citation-list">')
-    make_accessible(site)
-    assert page.read_text() == (
+    page = f'{signature}{other}<div role="list" class="citation-list">'
+    assert make_accessible("api.html", page) == (
         '<span class="sig-paren">(</span><div class="sig-params">\n<div>a</div>\n<div>b</div>\n'
         f'</div>\n{other}<div class="citation-list">'
     )
 
 
-def test_what_opens_a_section_in_the_sidebar_has_a_name(site: Path, write: Write) -> None:
+def test_what_opens_a_section_in_the_sidebar_has_a_name() -> None:
     toggle = '<details><summary><span class="toctree-toggle" role="presentation"></span></summary>'
-    page = write("nav.html", toggle)
-    make_accessible(site)
     named = toggle.replace("<summary>", '<summary aria-label="Pages of this section">')
-    assert page.read_text() == named
+    assert make_accessible("nav.html", toggle) == named
+
+
+def test_only_the_page_of_results_loads_the_index() -> None:
+    index, other = '<script src="../searchindex.js"></script>', '<script src="a.js?v=1"></script>'
+    assert make_accessible("a.html", index + other) == other
+    assert make_accessible("search.html", index + other) == index + other
 
 
 def test_secrets_are_what_the_environment_calls_so() -> None:

@@ -9,6 +9,8 @@ import torch
 from cards import small
 from PIL import Image
 
+from book._ext.layout import Book
+from book._ext.pages.library import Library
 from fundiff.cli import doctor
 from fundiff.cli.main import main
 from fundiff.data.pictures import load_picture
@@ -23,8 +25,6 @@ from fundiff.models.if_model import TextToImage, load
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.sampling import sample
 from fundiff.views import Identity
-from layout import Book
-from library import Library
 
 ROOT = Path(__file__).parents[2]
 FLIPPED = ByView((Identity(), VIEWS["flip"]))

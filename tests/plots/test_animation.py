@@ -78,8 +78,9 @@ def test_a_gif_goes_there_and_back(tmp_path: Path) -> None:
 def test_a_page_holds_each_picture_and_how_it_turns(images: Callable[..., Images]) -> None:
     x = images(2, 3, 8, 8)
     words = [('an "old" man', "a fire"), ("falls", "a man")]
-    page = turning(x, VIEWS["flip"], alts=words)._repr_html_()
-    assert page == turning(x, VIEWS["flip"], alts=words)._repr_html_()
+    page, said = turning(x, VIEWS["flip"], alts=words)._repr_html_()
+    assert said["alt"] == 'an "old" man; turned, a fire. falls; turned, a man'
+    assert page == turning(x, VIEWS["flip"], alts=words)._repr_html_()[0]
     found = re.findall(r"data:image/png;base64,([^\"]*)", page)
     for data, pixels in zip(found, to_uint8(x), strict=True):
         shown = Image.open(io.BytesIO(base64.b64decode(data)))
@@ -105,7 +106,7 @@ def test_a_page_holds_each_picture_and_how_it_turns(images: Callable[..., Images
 def test_a_style_for_each_view_that_a_page_can_show(
     view: View, style: str, images: Callable[..., Images]
 ) -> None:
-    assert style in turning(images(1, 3, 4, 4), view, alts=[("a", "b")])._repr_html_()
+    assert style in turning(images(1, 3, 4, 4), view, alts=[("a", "b")])._repr_html_()[0]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from fundiff.errors import FundiffError
 from fundiff.plots.curves import curves, loss_curve
 from fundiff.plots.figures import Pictures, image_grid, image_row
 from fundiff.plots.players import animation
@@ -164,7 +165,8 @@ def test_animation_holds_every_frame_and_asks_for_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     bytes_ = torch.randint(0, 256, (5, 2, 3, 8, 6), generator=generator)
     labels = [f"t = {i} <&>" for i in range(5)]
-    page = animation([*(bytes_ / 127.5 - 1)], labels, alt='two "runs"')._repr_html_()
+    page, said = animation([*(bytes_ / 127.5 - 1)], labels, alt='two "runs"')._repr_html_()
+    assert said == {"kind": "Animation", "alt": 'two "runs"'}
     (data,) = re.findall(r"data:image/png;base64,([^)]*)", page)
     strip = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
     assert strip.size == (12, 40)
@@ -177,8 +179,20 @@ def test_animation_holds_every_frame_and_asks_for_nothing() -> None:
 
 
 def test_animation_of_grey_images() -> None:
-    page = animation([torch.zeros(1, 1, 4, 4)], ["only"], alt="grey")._repr_html_()
+    page, _ = animation([torch.zeros(1, 1, 4, 4)], ["only"], alt="grey")._repr_html_()
     assert "aspect-ratio:4/4" in page
+
+
+@pytest.mark.parametrize(
+    ("rest", "label", "start"), [(None, "c", "100%"), (0, "a", "0%"), (1, "b", "50%")]
+)
+def test_an_animation_rests_on_a_frame(rest: int | None, label: str, start: str) -> None:
+    frames = [torch.zeros(1, 1, 4, 4)] * 3
+    page, _ = animation(frames, ["a", "b", "c"], alt="grey", rest=rest)._repr_html_()
+    assert f">{label}</output>" in page
+    assert f") 0 {start}/100% 300%" in page
+    with pytest.raises(FundiffError, match=r"a frame in \[0, 2\] to rest on, got 3"):
+        animation(frames, ["a", "b", "c"], alt="grey", rest=3)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,180 @@
+"""Check that a built site is whole by itself.
+
+Scripts, styles, fonts and pictures have to be files of the site, and so has whatever a link inside
+leads to, its place in the page included. Links to elsewhere may lead anywhere. No page weighs more
+than a reader on a phone would wait for.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from os.path import normpath
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lxml import html
+
+HEAVIEST_PAGE = 1_500_000
+"""Bytes of a page and the pictures that it loads at once."""
+HEAVIEST_READ = 5_000_000
+"""The same with the pictures that wait for their reader."""
+LOADING_RELS = {
+    "stylesheet", "icon", "shortcut", "preload", "modulepreload", "prefetch", "preconnect",
+    "dns-prefetch", "manifest", "apple-touch-icon",
+}  # fmt: skip
+PICTURES = {".avif", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"}
+
+_CSS = re.compile(r"""@import\s+["']([^"']+)|url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"'\s]*))\s*\)""")
+_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.S)
+_PARSER = html.HTMLParser(encoding="utf-8", huge_tree=True)
+_SOURCES = """
+    //@src | //@poster | //object/@data | //*[self::image or self::use]/@*[contains(name(), 'href')]
+"""
+_SRCSETS = "//img/@srcset | //source/@srcset"
+_PROSE = """
+    //text()[contains(., '---')]
+    [not(ancestor::code or ancestor::pre or ancestor::script or ancestor::style)]
+"""
+_RAW_TABLE = re.compile(r"\|\s*:?-{3,}:?\s*\|")
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What a page loads, which of it waits, where its links lead, and which places it has."""
+
+    loaded: list[str]
+    waiting: set[str]
+    links: list[str]
+    places: set[str]
+    has_raw_table: bool
+
+
+def css_references(text: str) -> list[str]:
+    """Everything that a style sheet loads."""
+    found = _CSS.findall(_CSS_COMMENT.sub("", text))
+    return [reference for groups in found for reference in groups if reference]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A built site.
+
+    Attributes:
+        folder: Its folder.
+        prefix: The path of its address, with which links from its root begin.
+    """
+
+    folder: Path
+    prefix: str = "/"
+
+    def problems(self) -> Iterator[str]:
+        """Name every file that isn't as it should be, and say why."""
+        for path in sorted(self.folder.rglob("*")):
+            local = path.relative_to(self.folder)
+            is_template = path.suffix == ".html" and "_static" in local.parts
+            if path.suffix not in {".html", ".css", ".svg"} or is_template or not path.is_file():
+                continue
+            for complaint in self._complaints(path):
+                yield f"{local} {complaint}"
+
+    def weight(self, path: Path) -> tuple[int, int]:
+        """How many bytes a page is with its pictures, without what all pages share.
+
+        Returns:
+            What is loaded at once, and that with the pictures that wait until a reader comes near.
+        """
+        page = self._page(path)
+        at_once = self._pictures((each for each in page.loaded if each not in page.waiting), path)
+        later = self._pictures(page.waiting, path) - at_once
+        first = path.stat().st_size + sum(picture.stat().st_size for picture in at_once)
+        return first, first + sum(picture.stat().st_size for picture in later)
+
+    def _pictures(self, references: Iterable[str], path: Path) -> set[Path]:
+        targets = {self._target(urlsplit(reference).path, path) for reference in references}
+        return {each for each in targets if each.suffix.lower() in PICTURES and each.is_file()}
+
+    def _complaints(self, path: Path) -> Iterator[str]:
+        if path.suffix == ".css":
+            references = css_references(path.read_text(encoding="utf-8"))
+        else:
+            references = self._page(path).loaded
+        for reference in dict.fromkeys(references):
+            if complaint := self._loading(reference, path):
+                yield complaint
+        if path.suffix != ".html":
+            return
+        for link in dict.fromkeys(self._page(path).links):
+            if complaint := self._leading(link, path):
+                yield complaint
+        if self._page(path).has_raw_table:
+            yield "has a table that was not rendered: |---|"
+        first, whole = self.weight(path)
+        if first > HEAVIEST_PAGE:
+            yield f"loads {_megabytes(first)} at once, above {_megabytes(HEAVIEST_PAGE)}"
+        if whole > HEAVIEST_READ:
+            yield f"weighs {_megabytes(whole)} with its pictures, above {_megabytes(HEAVIEST_READ)}"
+
+    def _loading(self, reference: str, path: Path) -> str | None:
+        url = urlsplit(reference)
+        if url.scheme == "data" or (not url.path and not url.netloc):
+            return None
+        if url.scheme or url.netloc:
+            return f"loads {reference} from outside: keep a copy in the site"
+        exists = self._target(url.path, path).exists()
+        return None if exists else f"loads {reference}, which is not in the site"
+
+    def _leading(self, link: str, path: Path) -> str | None:
+        url = urlsplit(link)
+        if url.scheme or url.netloc:
+            return None
+        target = self._target(url.path, path) if url.path else path
+        if target.is_dir():
+            target /= "index.html"
+        if not target.is_file():
+            return f"links to {link}, which is not in the site"
+        place = unquote(url.fragment)
+        known = not place or target.suffix != ".html" or place in self._page(target).places
+        return None if known else f"links to {link}, but that page has no such place"
+
+    def _target(self, local: str, path: Path) -> Path:
+        local = unquote(local)
+        if local.startswith(self.prefix):
+            return self.folder / local.removeprefix(self.prefix)
+        return Path(normpath(path.parent / local))
+
+    def _page(self, path: Path) -> _Page:
+        return _read(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _read(path: Path, _changed: int) -> _Page:
+    page = html.parse(str(path), _PARSER)
+    if page.getroot() is None:
+        return _Page([], set(), [], set(), has_raw_table=False)
+
+    def find(expression: str) -> list[str]:
+        found = page.xpath(expression, smart_strings=False)
+        return [str(each) for each in found] if isinstance(found, list) else []
+
+    loaded = [name for choices in find(_SRCSETS) for name in _choices(choices)]
+    links = page.xpath("//link[@rel][@href]")
+    loaded += [a.get("href") for a in links if LOADING_RELS & {*a.get("rel").lower().split()}]
+    for text in (*find("//@style"), *find("//style/text()")):
+        loaded += css_references(text)
+    return _Page(
+        [*find(_SOURCES), *loaded],
+        {*find("//*[@loading='lazy']/@src")},
+        find("//a/@href[. != '']"),
+        {*find("//@id"), *find("//@name")},
+        any(map(_RAW_TABLE.search, find(_PROSE))),
+    )
+
+
+def _choices(srcset: str) -> Iterator[str]:
+    choices = [srcset] if "data:" in srcset else srcset.split(",")
+    return (choice.split()[0] for choice in choices if choice.strip())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.2f} MB"
