@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from networks import RandomNetwork
 from tiny_emoji import packages
 
@@ -12,6 +13,9 @@ from fundiff.painters.emoji.sprites import build
 from fundiff.types import Images
 
 Write = Callable[[str, str], Path]
+
+settings.register_profile("fundiff", deadline=None)  # how long a test takes is the machine's affair
+settings.load_profile("fundiff")
 
 
 @pytest.fixture(autouse=True)

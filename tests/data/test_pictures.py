@@ -161,7 +161,6 @@ def test_thin_and_tiny_pictures(size: tuple[int, int], save: Save) -> None:
 )
 @settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -92,7 +92,7 @@ def test_other_seeds_and_indices_give_other_pictures(folder: Path, pictures: Emo
     assert not any(same(pictures.example(i), pictures.example(i + 1)) for i in range(10))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(index=st.integers(0, 2**40), seed=st.integers(0, 2**64 - 1))
 def test_any_example_can_be_made(folder: Path, index: int, seed: int) -> None:
     pictures = cached(folder, seed)

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +127,15 @@ class Interrupted(SmallTask):
         return super().losses(network, draws)
 
 
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Ctrl-C interrupts also where the tests run in the background, which is started without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_waits_for_the_step_and_keeps_it(tmp_path: Path) -> None:
     plan = replace(PLAN, report_every=4, save_every=12)
     handler = signal.getsignal(signal.SIGINT)
@@ -139,6 +148,7 @@ def test_ctrl_c_waits_for_the_step_and_keeps_it(tmp_path: Path) -> None:
     assert_same(state(tmp_path / "stopped", 12), state(tmp_path / "whole", 12))
 
 
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_the_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
     task = Interrupted()
     task.presses = 2
