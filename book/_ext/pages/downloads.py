@@ -16,8 +16,6 @@ from textwrap import dedent
 
 import nbformat
 from docutils import nodes
-from myst_nb.core.read import read_myst_markdown_notebook
-from myst_parser.config.main import MdParserConfig
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pybtex.backends.plaintext import Backend
@@ -31,6 +29,7 @@ from sphinx.util.osutil import relative_uri
 
 from book._ext.layout import PAGES, REPOSITORY, Book, BookError
 from book._ext.pages.chapters import ChapterRefusedError
+from book._ext.run.execute import read_page
 from fundiff.files import write
 
 FOLDER = "_downloads"
@@ -246,10 +245,7 @@ def notebook(book: Book, docname: str, known: Mapping[str, Target]) -> NotebookN
     Raises:
         BookError: There is something on the page that a notebook can't say.
     """
-    page = book.source(docname)
-    config = MdParserConfig(enable_extensions=set(book.syntax))
-    text = page.read_text(encoding="utf-8")
-    whole = read_myst_markdown_notebook(text, config=config, path=page)
+    whole = read_page(book, docname, book.source(docname).read_text(encoding="utf-8"))
     plain = Plain(book, docname, known)
     cells = []
     for cell in whole.cells:

@@ -41,19 +41,35 @@ class Chapter:
     timeout: int
 
 
+def read_page(book: Book, docname: str, text: str) -> NotebookNode:
+    """Read a page as a notebook of Markdown and code.
+
+    Raises:
+        BookError: If it can't be read.
+    """
+    page = book.source(docname)
+    config = MdParserConfig(enable_extensions=set(book.syntax))
+    try:
+        whole: NotebookNode = read_myst_markdown_notebook(
+            text, config=config, add_source_map=True, path=page
+        )
+    except (MystMetadataParsingError, IndexError, TypeError, ValueError) as error:
+        name = page.relative_to(book.root).as_posix()
+        raise BookError(f"{name} should be a page of MyST: {error}") from error
+    return whole
+
+
 def read_chapter(book: Book, docname: str, text: str) -> Chapter | None:
     """Read a page, or return None where it has no code cells.
 
     Raises:
         BookError: If it can't be read or lacks what a chapter's front matter needs.
     """
-    page = book.source(docname)
-    name = page.relative_to(book.root).as_posix()
-    config = MdParserConfig(enable_extensions=set(book.syntax))
+    name = book.source(docname).relative_to(book.root).as_posix()
+    whole = read_page(book, docname, text)
     try:
-        whole = read_myst_markdown_notebook(text, config=config, add_source_map=True, path=page)
         timeout = int(whole.metadata.get("mystnb", {}).get("execution_timeout", DEFAULT_TIMEOUT))
-    except (MystMetadataParsingError, IndexError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise BookError(f"{name} should be a page of MyST: {error}") from error
     if not any(cell.cell_type == "code" for cell in whole.cells):
         return None

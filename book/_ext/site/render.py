@@ -74,7 +74,7 @@ def _run(book: Book, output: Path, variables: Mapping[str, str]) -> None:
     print("rendering the pages …", flush=True)
     own = Path(__file__).parents[3]
     paths = os.pathsep.join(
-        map(str, [book.root, own, *filter(None, [os.environ.get("PYTHONPATH")])])
+        map(str, [book.root, own, *filter(None, [variables.get("PYTHONPATH")])])
     )
     env = {**variables, "PYTHONPATH": paths}
     done = subprocess.run(command, cwd=book.root, env=env, stdout=subprocess.DEVNULL, check=False)
