@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 
 import nbformat
@@ -269,24 +271,45 @@ def test_a_site_is_rendered_again_where_anything_that_it_is_made_of_has_changed(
         rendered.append(inputs(book))
         return write("_build/next/index.html", "new").parent
 
-    monkeypatch.setattr(execute, "bring_up_to_date", lambda book, **_: None)
+    looked_at = []
+    monkeypatch.setattr(
+        execute, "bring_up_to_date", lambda book, fresh, only: looked_at.append((fresh, only))
+    )
     monkeypatch.setattr(render, "render", rendering)
     build.bring_up_to_date(book)
-    for name in ("_config.yml", "_toc.yml", "book/a/one.md", "book/_static/x.css", "tiny/base.py"):
+    every, one = (False, ()), (False, ["a/one"])
+    for name, expected in {
+        "_config.yml": every,
+        "_toc.yml": every,
+        "book/a/one.md": one,
+        "book/_static/x.css": every,
+        "book/unlisted.md": every,
+        "tiny/base.py": every,
+    }.items():
         build.bring_up_to_date(book)
-        write(name, "")
+        file = book.root / name
+        write(name, f"{file.read_text() if file.is_file() else ''}\n")
+        looked_at.clear()
         build.bring_up_to_date(book)
-    assert len(rendered) == len({*rendered}) == 6
+        assert looked_at == [expected], name
+    assert all(one != other for one, other in combinations(rendered, 2))
+    assert len(rendered) == 7
     write("tiny/__pycache__/base.pyc", "")
     write("book/reference/api/core.md", "")
     build.bring_up_to_date(book)
-    assert len(rendered) == 6
+    assert len(rendered) == 7
     monkeypatch.setenv("FUNDIFF_MODEL", "another")
     build.bring_up_to_date(book)
     (book.build / "html" / "index.html").unlink()
     build.bring_up_to_date(book)
     build.bring_up_to_date(book, fresh=True)
-    assert len(rendered) == 9
+    assert len(rendered) == 10
+    shutil.rmtree(book.cache)
+    write("book/a/one.md", page("2"))
+    looked_at.clear()
+    build.bring_up_to_date(book)
+    build.bring_up_to_date(book, only=["b/one"])
+    assert looked_at == [every, (False, ["b/one"])]
 
 
 def test_what_sphinx_cannot_see_by_its_time_begins_from_nothing(

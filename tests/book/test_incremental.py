@@ -10,7 +10,7 @@ from conftest import Write
 from book._ext.layout import PAGES, REPOSITORY, Book
 from book._ext.run import execute
 from book._ext.site import render as rendering
-from book._ext.site.build import foundations
+from book._ext.site.build import foundations, inputs
 
 ROOT = Path(__file__).parents[2]
 FRONT = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
@@ -164,7 +164,7 @@ def test_a_site_of_kept_pages_is_as_one_from_nothing(
             changed(book, "tiny/sums.py", ":eq:`eq-sum`", ":eq:`eq-sum` and :eq:`eq-other`")
         execute.bring_up_to_date(book, say=lambda line: None)
         runs.clear()
-        found = files(rendering.render(book, foundations(book)))
+        found = files(rendering.render(book, foundations(inputs(book))))
         assert runs == expected_runs, edit
         root = tmp_path_factory.mktemp("nothing") / "book"
         shutil.copytree(book.root, root, ignore=shutil.ignore_patterns("_build"))
@@ -176,20 +176,20 @@ def test_a_site_of_kept_pages_is_as_one_from_nothing(
 def test_what_every_page_is_made_of(
     book: Book, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = foundations(book)
+    before = foundations(inputs(book))
     write("book/sums.md", "# Other\n")
     write("tiny/sums.py", "ONE = 1\n")
-    assert foundations(book) == before
+    assert foundations(inputs(book)) == before
     seen = {before}
     for name in ("_config.yml", "_toc.yml", "book/_static/custom.css", "book/_ext/x.py"):
         write(name, "")
-        seen.add(foundations(book))
+        seen.add(foundations(inputs(book)))
     write("book/new.md", "")
-    seen.add(foundations(book))
+    seen.add(foundations(inputs(book)))
     monkeypatch.setattr("book._ext.site.build.platform.python_version", lambda: "3.99")
-    seen.add(foundations(book))
+    seen.add(foundations(inputs(book)))
     monkeypatch.setenv("FUNDIFF_MODEL", "another")
-    seen.add(foundations(book))
+    seen.add(foundations(inputs(book)))
     assert len(seen) == 8
 
 

@@ -285,17 +285,20 @@ def _known(env: BuildEnvironment) -> dict[str, Result]:
 
 
 def note(env: BuildEnvironment, found: Result) -> None:
-    """Keep what made a chapter's pictures for the page of all of them."""
-    _known(env)[found.docname] = found
+    """Keep what made a chapter's pictures, and read the page of all of them where that is news."""
+    known, docnames = _known(env), vars(env)["being_read"]
+    if known.get(found.docname) != found and PAGE in env.found_docs and PAGE not in docnames:
+        docnames.append(PAGE)
+    known[found.docname] = found
 
 
 def read_last(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Read the page of all pictures after the chapters, and whenever one is read.
+    """Read the page of all pictures after the chapters.
 
-    Sphinx's event ``env-before-read-docs``.
+    Sphinx's event ``env-before-read-docs``; what is put at the list's end is read too.
     """
-    if docnames and PAGE in env.found_docs:
-        docnames[:] = [*(name for name in docnames if name != PAGE), PAGE]
+    docnames.sort(key=lambda name: name == PAGE)
+    vars(env)["being_read"] = docnames
 
 
 def setup(app: Sphinx) -> dict[str, object]:

@@ -6,6 +6,7 @@ that one was made, nothing is done.
 """
 
 import argparse
+import gc
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import platform
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from book._ext.layout import API, Book, BookError
@@ -21,44 +22,45 @@ from fundiff.files import write
 
 UNCOUNTED = (API, "__pycache__/", "/.")
 """What lies among the inputs and isn't one: what the build itself writes, and what is hidden."""
+EVERY_PAGES = ("_", *(f"book/{name}/" for name in ("_ext", "_static", "images", "inventories")))
+"""How the names of files begin that all pages are made of."""
 
 
-def inputs(book: Book) -> str:
-    """Return a digest of everything that a site is made of.
+def inputs(book: Book) -> dict[str, str]:
+    """Return a digest of each file that a site is made of, by its name.
 
-    That is the files of book, package and tests, the installed packages by name and version, and
-    the variables that begin with ``FUNDIFF_``, such as that of the model.
+    That is the files of book, package and tests. Under the empty name are the installed packages
+    by name and version, and the variables that begin with ``FUNDIFF_``, such as the model's.
     """
-    return digest(book, _files(book))
-
-
-def foundations(book: Book) -> str:
-    """Return a digest of what every page is made of, and of which files there are."""
-    common = [book.root / "book" / name for name in ("_ext", "_static", "images", "inventories")]
-    files = [path for path in _files(book) if {*path.parents} & {*common}]
-    names = "\n".join(sorted(path.relative_to(book.root).as_posix() for path in _files(book)))
-    return digest(book, files, names)
-
-
-def digest(book: Book, files: Iterable[Path], *words: str) -> str:
-    """Return a digest of files of the book, its configuration, and what is installed."""
-    python = platform.python_version()
-    settings = sorted(pair for pair in os.environ.items() if pair[0].startswith("FUNDIFF_"))
+    folders = (book.root / name for name in ("book", book.package, "tests"))
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files += [book.root / "_config.yml", book.root / "_toc.yml"]
+    named = {path.relative_to(book.root).as_posix(): path for path in sorted(files)}
+    found = {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in named.items()
+        if not any(part in f"/{name}" for part in UNCOUNTED)
+    }
     site_packages = Path(sysconfig.get_path("purelib"))
     installed = sorted(path.name for path in site_packages.glob("*.dist-info"))
-    found = hashlib.sha256(f"{python} {settings} {installed} {words}".encode())
-    for path in sorted([*files, book.root / "_config.yml", book.root / "_toc.yml"]):
-        name = path.relative_to(book.root).as_posix()
-        found.update(f"{name} {path.stat().st_size}\n".encode())
-        found.update(path.read_bytes())
-    return found.hexdigest()
+    settings = sorted(pair for pair in os.environ.items() if pair[0].startswith("FUNDIFF_"))
+    return {"": f"{platform.python_version()} {settings} {installed}", **found}
 
 
-def _files(book: Book) -> list[Path]:
-    folders = (book.root / name for name in ("book", book.package, "tests"))
-    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-    named = {path: f"/{path.relative_to(book.root).as_posix()}" for path in files}
-    return [path for path, name in named.items() if not any(part in name for part in UNCOUNTED)]
+def foundations(made_of: Mapping[str, str]) -> str:
+    """Return a digest of what every page is made of, and of which files there are."""
+    common = {name: digest for name, digest in made_of.items() if name.startswith(EVERY_PAGES)}
+    text = json.dumps([made_of[""], common, [*made_of]])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changed(book: Book, before: Mapping[str, str], now: Mapping[str, str]) -> list[str] | None:
+    """Name the pages that have changed; None where anything else has too."""
+    pages = {
+        book.source(docname).relative_to(book.root).as_posix(): docname for docname in book.docnames
+    }
+    names = {name for name in {*before, *now} if before.get(name) != now.get(name)}
+    return [book.name(pages[name]) for name in sorted(names)] if names <= {*pages} else None
 
 
 def bring_up_to_date(
@@ -77,32 +79,39 @@ def bring_up_to_date(
     Raises:
         BookError: Something has to be mended; the last good site is as it was.
     """
-    kept, page = book.build / "inputs", book.build / "html" / "index.html"
-    known = kept.read_text(encoding="utf-8") if kept.is_file() and page.is_file() else None
-    if not fresh and not whole and not only and known == inputs(book):
+    # Beside the results: without these it says nothing.
+    kept, page = book.cache / "inputs", book.build / "html" / "index.html"
+    known = json.loads(kept.read_bytes()) if kept.is_file() and page.is_file() else None
+    made_of = inputs(book)
+    if known == made_of and not fresh and not whole and not only:
         print("nothing has changed")
         return
     from book._ext.run import execute  # these two take seconds to import
     from book._ext.site import render
 
-    execute.bring_up_to_date(book, fresh=fresh, only=only)
+    pages = [*only] or None
+    if known and not fresh and not only:
+        pages = changed(book, known, made_of)
+    kept.unlink(missing_ok=True)  # what a failure leaves is no start
+    if pages is None or pages:
+        execute.bring_up_to_date(book, fresh=fresh, only=pages or ())
     # Sphinx looks at times: it misses what was put back, or was changed while it was at work.
-    times = kept.parent / "times"
+    times = book.build / "times"
     last, since = {}, 0.0
     if times.is_file():
         last, since = json.loads(times.read_text(encoding="utf-8")), times.stat().st_mtime
-    now = {f"{path}": path.stat().st_mtime for path in _files(book)}
-    if whole or any(last.get(path) != time < since for path, time in now.items()):
-        shutil.rmtree(book.build / "sphinx", ignore_errors=True)
     made_of = inputs(book)
+    now = {name: (book.root / name).stat().st_mtime for name in made_of if name}
+    if whole or any(last.get(name) != time < since for name, time in now.items()):
+        shutil.rmtree(book.build / "sphinx", ignore_errors=True)
     try:
-        site = render.render(book, foundations(book))
+        site = render.render(book, foundations(made_of))
     finally:
         write(times, json.dumps(now).encode())
-    kept.unlink(missing_ok=True)
     render.publish(book, site)
     if inputs(book) == made_of:  # else the next build looks again
-        write(kept, made_of.encode())
+        kept.parent.mkdir(exist_ok=True)
+        write(kept, json.dumps(made_of).encode())
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,6 +122,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--all", action="store_true", help="render every page")
     options = parser.parse_args(arguments)
     book = Book(Path(__file__).parents[3])
+    gc.disable()  # nearly everything that is made here stays until the end
     try:
         with book.locked():
             bring_up_to_date(book, fresh=options.fresh, whole=options.all, only=options.only)

@@ -7,10 +7,12 @@ than a reader on a phone would wait for.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache
-from os.path import normpath
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import cpu_count
 from pathlib import Path
+from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
 from lxml import html
@@ -23,7 +25,7 @@ LOADING_RELS = {
     "stylesheet", "icon", "shortcut", "preload", "modulepreload", "prefetch", "preconnect",
     "dns-prefetch", "manifest", "apple-touch-icon",
 }  # fmt: skip
-PICTURES = {".avif", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"}
+PICTURES = (".avif", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp")
 
 _CSS = re.compile(r"""@import\s+["']([^"']+)|url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"'\s]*))\s*\)""")
 _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.S)
@@ -67,88 +69,102 @@ class Site:
 
     folder: Path
     prefix: str = "/"
+    _pages: dict[str, _Page] = field(default_factory=dict, init=False, repr=False)
 
     def problems(self) -> Iterator[str]:
         """Name every file that isn't as it should be, and say why."""
-        for path in sorted(self.folder.rglob("*")):
-            local = path.relative_to(self.folder)
-            is_template = path.suffix == ".html" and "_static" in local.parts
-            if path.suffix not in {".html", ".css", ".svg"} or is_template or not path.is_file():
-                continue
-            for complaint in self._complaints(path):
-                yield f"{local} {complaint}"
+        pages = [
+            name
+            for name in sorted(self._sizes)
+            if name.endswith((".css", ".svg"))
+            or (name.endswith(".html") and not name.startswith("_static/"))
+        ]
+        with ThreadPoolExecutor(cpu_count()) as threads:  # the parser lets go of the interpreter
+            threads.map(self._page, (name for name in pages if not name.endswith(".css")))
+        for name in pages:
+            for complaint in self._complaints(name):
+                yield f"{name} {complaint}"
 
-    def weight(self, path: Path) -> tuple[int, int]:
+    def weight(self, page: str) -> tuple[int, int]:
         """How many bytes a page is with its pictures, without what all pages share.
+
+        Args:
+            page: The page's file, as named from the site's folder.
 
         Returns:
             What is loaded at once, and that with the pictures that wait until a reader comes near.
         """
-        page = self._page(path)
-        at_once = self._pictures((each for each in page.loaded if each not in page.waiting), path)
-        later = self._pictures(page.waiting, path) - at_once
-        first = path.stat().st_size + sum(picture.stat().st_size for picture in at_once)
-        return first, first + sum(picture.stat().st_size for picture in later)
+        every = self._page(page)
+        at_once = self._pictures((each for each in every.loaded if each not in every.waiting), page)
+        later = self._pictures(every.waiting, page) - at_once
+        first = self._sizes[page] + sum(self._sizes[picture] for picture in at_once)
+        return first, first + sum(self._sizes[picture] for picture in later)
 
-    def _pictures(self, references: Iterable[str], path: Path) -> set[Path]:
-        targets = {self._target(urlsplit(reference).path, path) for reference in references}
-        return {each for each in targets if each.suffix.lower() in PICTURES and each.is_file()}
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in files}
 
-    def _complaints(self, path: Path) -> Iterator[str]:
-        if path.suffix == ".css":
-            references = css_references(path.read_text(encoding="utf-8"))
+    def _pictures(self, references: Iterable[str], page: str) -> set[str]:
+        targets = {self._target(urlsplit(reference).path, page) for reference in references}
+        return {each for each in targets & self._sizes.keys() if each.lower().endswith(PICTURES)}
+
+    def _complaints(self, name: str) -> Iterator[str]:
+        if name.endswith(".css"):
+            references = css_references((self.folder / name).read_text(encoding="utf-8"))
         else:
-            references = self._page(path).loaded
+            references = self._page(name).loaded
         for reference in dict.fromkeys(references):
-            if complaint := self._loading(reference, path):
+            if complaint := self._loading(reference, name):
                 yield complaint
-        if path.suffix != ".html":
+        if not name.endswith(".html"):
             return
-        for link in dict.fromkeys(self._page(path).links):
-            if complaint := self._leading(link, path):
+        for link in dict.fromkeys(self._page(name).links):
+            if complaint := self._leading(link, name):
                 yield complaint
-        if self._page(path).has_raw_table:
+        if self._page(name).has_raw_table:
             yield "has a table that was not rendered: |---|"
-        first, whole = self.weight(path)
+        first, whole = self.weight(name)
         if first > HEAVIEST_PAGE:
             yield f"loads {_megabytes(first)} at once, above {_megabytes(HEAVIEST_PAGE)}"
         if whole > HEAVIEST_READ:
             yield f"weighs {_megabytes(whole)} with its pictures, above {_megabytes(HEAVIEST_READ)}"
 
-    def _loading(self, reference: str, path: Path) -> str | None:
+    def _loading(self, reference: str, page: str) -> str | None:
         url = urlsplit(reference)
         if url.scheme == "data" or (not url.path and not url.netloc):
             return None
         if url.scheme or url.netloc:
             return f"loads {reference} from outside: keep a copy in the site"
-        exists = self._target(url.path, path).exists()
+        exists = self._target(url.path, page) in self._sizes
         return None if exists else f"loads {reference}, which is not in the site"
 
-    def _leading(self, link: str, path: Path) -> str | None:
+    def _leading(self, link: str, page: str) -> str | None:
         url = urlsplit(link)
         if url.scheme or url.netloc:
             return None
-        target = self._target(url.path, path) if url.path else path
-        if target.is_dir():
-            target /= "index.html"
-        if not target.is_file():
+        target = self._target(url.path, page) if url.path else page
+        if target not in self._sizes:
+            target = normpath(join(target, "index.html"))
+        if target not in self._sizes:
             return f"links to {link}, which is not in the site"
         place = unquote(url.fragment)
-        known = not place or target.suffix != ".html" or place in self._page(target).places
+        known = not place or not target.endswith(".html") or place in self._page(target).places
         return None if known else f"links to {link}, but that page has no such place"
 
-    def _target(self, local: str, path: Path) -> Path:
+    def _target(self, local: str, page: str) -> str:
         local = unquote(local)
         if local.startswith(self.prefix):
-            return self.folder / local.removeprefix(self.prefix)
-        return Path(normpath(path.parent / local))
+            return normpath(local.removeprefix(self.prefix))
+        return normpath(join(dirname(page), local))
 
-    def _page(self, path: Path) -> _Page:
-        return _read(path, path.stat().st_mtime_ns)
+    def _page(self, name: str) -> _Page:
+        if name not in self._pages:
+            self._pages[name] = _read(self.folder / name)
+        return self._pages[name]
 
 
-@cache
-def _read(path: Path, _changed: int) -> _Page:
+def _read(path: Path) -> _Page:
     page = html.parse(str(path), _PARSER)
     if page.getroot() is None:
         return _Page([], set(), [], set(), has_raw_table=False)

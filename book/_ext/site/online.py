@@ -19,7 +19,7 @@ from book._ext.layout import API, REPOSITORY, SITE_URL
 from fundiff.files import write
 
 EXTENSIONS = ("sphinx_sitemap", "sphinxext.opengraph")
-UNMAPPED = ["404.html", "genindex.html", "py-modindex.html", "search.html", "_modules/*"]
+UNMAPPED = ["404.html", "search.html", "_modules/*"]
 CARD = {
     "image": "book/images/logo.png",
     "image_mini": "book/images/favicon.png",

@@ -27,7 +27,8 @@ EFFORT, METHOD = 60, 2
 """How hard the encoder tries: more takes several times as long, for a few per cent."""
 
 _WRITTEN_IN = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
-_PNG = re.compile(rf"{FOLDER}/[^\"'()?#<>\s]+\.png")
+_FILE = re.compile(rf"{FOLDER}/[^\"'()?#<>\s]+")
+_PNG = re.compile(rf"{_FILE.pattern}\.png")
 _SIZED = re.compile(r"\b(?:width|height)=")
 _PICTURE = re.compile(r'<img (?P<before>[^>]*?)src="(?P<source>[^"]*_images/[^"/]+)"')
 _SIZE = re.compile(rb'<svg[^>]*? width="(?P<width>[\d.]+)pt" height="(?P<height>[\d.]+)pt"')
@@ -46,8 +47,9 @@ def to_webp(site: Path, pages: Mapping[Path, str], cache: Path) -> dict[Path, st
     """
     cache.mkdir(parents=True, exist_ok=True)
     every = "".join(pages.values())
+    shown = {*_FILE.findall(every)}
     for path in (site / FOLDER).glob("*.*"):
-        if f"{FOLDER}/{quote(path.name)}" not in every:
+        if f"{FOLDER}/{quote(path.name)}" not in shown:
             path.unlink()
     packed = {each: base64.b64decode(each) for each in {*_WRITTEN_IN.findall(every)}}
     inside = {each: content for each, content in packed.items() if len(content) >= LEAST}
