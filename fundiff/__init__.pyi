@@ -38,6 +38,7 @@ from .sampling import sample as sample
 from .sampling import sdedit as sdedit
 from .schedule import NoiseSchedule as NoiseSchedule
 from .schedule import resampling as resampling
+from .solvers import dpm_step as dpm_step
 from .types import Prediction as Prediction
 from .views import Identity as Identity
 from .views import Negation as Negation

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fundiff.errors import FundiffError
@@ -30,6 +30,10 @@ Question = tuple[Denoiser, Float[Tensor, "batch channel _ _"]]
 
 class Combination(ABC):
     """A denoiser that asks other denoisers and mixes their answers."""
+
+    def at(self, t: Times) -> Denoiser:
+        """Name what answers the same at some timesteps: itself, or what asks fewer parts."""
+        return self
 
     @abstractmethod
     def parts(self, x_t: Images) -> Sequence[Question]:
@@ -93,23 +97,24 @@ def evaluate(denoiser: Denoiser, x_t: Images, t: Times) -> Prediction:
         FundiffError: A condition fits neither one image nor the batch.
     """
     leaves: list[Question] = []
-    answer = _asked(denoiser, x_t, leaves)
+    answer = _asked(denoiser, x_t, t, leaves)
     return answer(t, _call(leaves, t))
 
 
-def batches(denoiser: Denoiser, x_t: Images) -> list[int]:
+def batches(denoiser: Denoiser, x_t: Images, t: Times | None = None) -> list[int]:
     """Say what one evaluation of a nest of denoisers costs, and call none of them.
 
     Args:
         denoiser: Any denoiser.
         x_t: Noisy images.
+        t: The timestep of each; without, the cost is that inside of any interval of guidance.
 
     Returns:
         How many images go through the network in each call.
     """
     sizes: defaultdict[object, int] = defaultdict(int)
     leaves: list[Question] = []
-    _asked(denoiser, x_t, leaves)
+    _asked(denoiser, x_t, t, leaves)
     for leaf, picture in leaves:
         shared = (leaf.network, picture.shape) if isinstance(leaf, Bound) else object()
         sizes[shared] += len(picture)
@@ -117,11 +122,14 @@ def batches(denoiser: Denoiser, x_t: Images) -> list[int]:
 
 
 def _asked(
-    denoiser: Denoiser, x_t: Images, leaves: list[Question]
+    denoiser: Denoiser, x_t: Images, at: Times | None, leaves: list[Question]
 ) -> Callable[[Times, Sequence[Prediction]], Prediction]:
     """Append all that is asked in a nest, and return what makes one answer of the answers."""
     if isinstance(denoiser, Combination):
-        parts = [_asked(*question, leaves) for question in denoiser.parts(x_t)]
+        here = denoiser if at is None else denoiser.at(at)
+        if here is not denoiser:
+            return _asked(here, x_t, at, leaves)
+        parts = [_asked(*question, at, leaves) for question in denoiser.parts(x_t)]
         return lambda t, answers: denoiser.mix(x_t, t, [part(t, answers) for part in parts])
     index = len(leaves)
     leaves.append((denoiser, x_t))
@@ -174,28 +182,40 @@ class Guided(Combination):
 
     .. math:: \epsilon = \epsilon_u + s\, (\epsilon_c - \epsilon_u)
 
-    It keeps the variance of ``cond``.
+    It keeps the variance of ``cond``. In an interval of timesteps, outside of it
+    :math:`\epsilon = \epsilon_c`, and ``uncond`` isn't asked.
 
     Attributes:
         cond: The denoiser that knows what to show.
         uncond: The one that doesn't, or that knows what not to show.
         scale: :math:`s`: 0 is unconditional, 1 conditional, above 1 more so. (Ho and Salimans
             write :math:`1 + w` for it.)
+        interval: The lowest and the highest timestep that are guided; None guides all.
 
     Raises:
-        FundiffError: ``scale`` isn't finite.
+        FundiffError: ``scale`` isn't finite, or the interval is empty.
 
     Source:
-        Ho and Salimans 2022, *Classifier-free diffusion guidance*, eq. 6.
+        Ho and Salimans 2022, *Classifier-free diffusion guidance*, eq. 6; Kynkäänniemi et al.
+        2024, *Applying guidance in a limited interval*, eq. 5, there over noise levels.
     """
 
     cond: Denoiser
     uncond: Denoiser
     scale: float
+    interval: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.scale):
             raise FundiffError(f"the guidance scale must be a finite number, got {self.scale}")
+        if self.interval is not None and self.interval[0] > self.interval[1]:
+            raise FundiffError(
+                f"expected the lowest and the highest timestep to guide, got {self.interval}"
+            )
+
+    def at(self, t: Times) -> Denoiser:
+        """Ask ``cond`` alone where no image is in the interval."""
+        return self if self._inside(t).any() else self.cond
 
     def parts(self, x_t: Images) -> Sequence[Question]:
         """Ask both about the same images."""
@@ -205,12 +225,22 @@ class Guided(Combination):
         """Go from one answer towards the other, and beyond it."""
         cond, uncond = answers
         eps = uncond.eps + self.scale * (cond.eps - uncond.eps)
+        if self.interval is not None:
+            eps = torch.where(self._inside(t)[:, None, None, None], eps, cond.eps)
         return Prediction(eps, kept_variance(answers, cond.variance))
 
+    def _inside(self, t: Times) -> Bool[Tensor, " batch"]:
+        if self.interval is None:
+            return torch.ones_like(t, dtype=torch.bool)
+        lowest, highest = self.interval
+        return (lowest <= t) & (t <= highest)
 
-def guided(cond: Denoiser, uncond: Denoiser, *, scale: float) -> Guided:
+
+def guided(
+    cond: Denoiser, uncond: Denoiser, *, scale: float, interval: tuple[int, int] | None = None
+) -> Guided:
     """Return :class:`Guided` of the same arguments: :eq:`eq-cfg` in the book."""
-    return Guided(cond, uncond, scale)
+    return Guided(cond, uncond, scale, interval)
 
 
 @dataclass(frozen=True)

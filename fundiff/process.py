@@ -216,7 +216,7 @@ def ddim_step(
     variance = eta**2 * posterior
     direction = (1 - alpha_bar_s - variance).clamp(min=0).sqrt()
     mean = alpha_bar_s.sqrt() * x0 + direction * prediction.eps
-    return mean + _scaled_noise(variance.sqrt(), s, noise)
+    return mean + scaled_noise(variance.sqrt(), s, noise)
 
 
 def ddpm_step(
@@ -286,12 +286,22 @@ def ddpm_step(
         sigma = (0.5 * (upper * beta.log() + (1 - upper) * log_beta_tilde)).exp()
     else:
         sigma = (beta if large_variance else beta_tilde).sqrt()
-    return mean + _scaled_noise(sigma, s, noise)
+    return mean + scaled_noise(sigma, s, noise)
 
 
-def _scaled_noise(
+def scaled_noise(
     sigma: Float[Tensor, "batch #channel #height #width"], s: Times, noise: Images | None
 ) -> Images:
+    """Scale the noise that a step adds, which is none on the way to clean.
+
+    Args:
+        sigma: The noise's standard deviation.
+        s: The timestep to go to; -1 for clean.
+        noise: Standard Gaussian noise, or None, which will do where every ``s`` is -1.
+
+    Raises:
+        FundiffError: Noise is needed and there is none.
+    """
     clean = (s < 0)[:, None, None, None]
     if noise is None:
         if not clean.all():

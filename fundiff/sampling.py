@@ -16,7 +16,7 @@ from fundiff.errors import FundiffError
 from fundiff.process import add_more_noise, add_noise, ddim_step, predict_x0
 from fundiff.rng import Stream, noise
 from fundiff.schedule import NoiseSchedule
-from fundiff.types import Denoiser, Images, Part, Prediction, State, Times
+from fundiff.types import Denoiser, Estimate, Images, Part, Prediction, State, Times
 
 
 @runtime_checkable
@@ -34,7 +34,8 @@ class Step(Protocol):
     ) -> Images:
         """Take images from ``t`` to ``s`` by what the denoiser said about them.
 
-        ``noise`` is standard Gaussian noise for a step that draws some, or None.
+        ``prediction.last`` is what the step before found, None at the first step and after a way
+        up. ``noise`` is standard Gaussian noise for a step that draws some, or None.
         """
         ...
 
@@ -103,16 +104,17 @@ def denoise(
     if constraint is not None:
         with torch.no_grad():
             x = constraint(schedule, x, _times(x, timesteps[0]), drawn("constraint", 0))
-    x0 = x
+    x0, last = x, None
     for number, (t, s) in enumerate(pairwise([*timesteps, -1])):
         with torch.no_grad():
             at_t, at_s, z = _times(x, t), _times(x, s), drawn("step", number)
             if s < t:
                 prediction = denoiser(x, at_t)
                 x0 = predict_x0(schedule, x, at_t, prediction.eps)
-                after = step(schedule, x, prediction, at_t, at_s, z)
+                after = step(schedule, x, prediction._replace(last=last), at_t, at_s, z)
+                last = Estimate(at_t, x0)
             elif z is not None:
-                after = add_more_noise(schedule, x, at_t, at_s, z)
+                after, last = add_more_noise(schedule, x, at_t, at_s, z), None
             else:
                 raise FundiffError(f"going up from timestep {t} to {s} adds noise: pass a seed")
             if constraint is not None:

@@ -21,6 +21,18 @@ Part = Callable[[Images], Images]
 """A linear map of images to images, such as a filter; the parts of a split sum to the identity."""
 
 
+class Estimate(NamedTuple):
+    """What was thought to be under the noise, and where.
+
+    Attributes:
+        t: The timestep of each image when it was estimated.
+        x0: The clean estimate.
+    """
+
+    t: Times
+    x0: Images
+
+
 class Prediction(NamedTuple):
     """What a network says about one batch of noisy images.
 
@@ -28,10 +40,13 @@ class Prediction(NamedTuple):
         eps: The estimated noise.
         variance: The raw output :math:`v` from which a learned variance is interpolated (see
             :func:`fundiff.process.ddpm_step`), or None where the network has none.
+        last: What the step before found, for steps that look back, such as
+            :func:`fundiff.solvers.dpm_step`; the loop adds it. None at the first step.
     """
 
     eps: Images
     variance: Images | None = None
+    last: Estimate | None = None
 
 
 class State(NamedTuple):

@@ -204,6 +204,7 @@ def test_condition_that_fits_nothing_is_refused(
     ("call", "message"),
     [
         (lambda d: guided(d, d, scale=float("inf")), "finite number, got inf"),
+        (lambda d: guided(d, d, scale=7, interval=(600, 300)), r"to guide, got \(600, 300\)"),
         (lambda d: anagram(), "at least one"),
         (lambda d: anagram((d, Identity()), weights=(0.5, 0.5)), "expected 1 weights"),
         (lambda d: anagram((d, Identity()), weights=(0.9,)), "sum to 1"),
@@ -215,3 +216,51 @@ def test_condition_that_fits_nothing_is_refused(
 def test_what_makes_no_sense_is_refused(call: Callable[[Denoiser], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(lambda x_t, t: Prediction(x_t))
+
+
+def test_outside_its_interval_guidance_asks_one_denoiser(
+    images: Callable[..., Images], network: RandomNetwork
+) -> None:
+    cond, uncond, x = leaf(network, 1), leaf(network, 2), images(2, 3, 16, 16)
+    limited = guided(cond, uncond, scale=7, interval=(300, 600))
+    always = guided(cond, uncond, scale=7)
+    for number in (299, 300, 600, 601):
+        t = torch.full((2,), number)
+        inside = 300 <= number <= 600
+        network.calls.clear()
+        answer = limited(x, t)
+        assert network.calls == batches(limited, x, t) == [4 if inside else 2]
+        expected = always(x, t) if inside else cond(x, t)
+        torch.testing.assert_close(answer.eps, expected.eps)
+        torch.testing.assert_close(variance(answer), variance(cond(x, t)))
+    assert batches(limited, x) == [4]
+
+
+def test_an_interval_may_hold_some_of_a_batch(x_t: Images, t: Times) -> None:
+    cond, uncond = plain(1), plain(2)
+    limited = guided(cond, uncond, scale=7, interval=(30, 500))(x_t, t)
+    always, never = guided(cond, uncond, scale=7)(x_t, t), cond(x_t, t)
+    inside = torch.tensor([False, True, True, True, False])
+    torch.testing.assert_close(limited.eps[inside], always.eps[inside])
+    torch.testing.assert_close(limited.eps[~inside], never.eps[~inside])
+
+
+def test_every_nest_has_the_interval(images: Callable[..., Images], network: RandomNetwork) -> None:
+    x, at = images(3, 3, 16, 16), {number: torch.full((3,), number) for number in (100, 900)}
+    cond, other, uncond = (leaf(network, seed) for seed in (1, 2, 3))
+    both = anagram((cond, Identity()), (other, VerticalFlip()))
+    mixed = hybrid(cond, other, low_pass=BLUR)
+    each = anagram(
+        (guided(cond, uncond, scale=3, interval=(0, 500)), Identity()),
+        (guided(other, uncond, scale=3, interval=(0, 500)), Rotation(1)),
+    )
+    for nested, looks in (
+        (guided(both, uncond, scale=3, interval=(0, 500)), (9, 6)),
+        (Thresholded(guided(mixed, uncond, scale=3, interval=(0, 500)), SCHEDULE), (9, 6)),
+        (each, (12, 6)),
+    ):
+        assert [batches(nested, x, t) for t in at.values()] == [[look] for look in looks]
+        network.calls.clear()
+        for t in at.values():
+            nested(x, t)
+        assert network.calls == [*looks]

@@ -6,7 +6,12 @@ import pytest
 import safetensors.torch
 import tiny_floyd
 import torch
-from diffusers import IFInpaintingPipeline, IFPipeline, UNet2DConditionModel
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    IFInpaintingPipeline,
+    IFPipeline,
+    UNet2DConditionModel,
+)
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
@@ -24,6 +29,7 @@ from fundiff.recipes.text_to_image import PROMPTS
 from fundiff.rng import noise as drawn
 from fundiff.sampling import Step, denoise, inpaint, sample, sdedit
 from fundiff.schedule import NoiseSchedule
+from fundiff.solvers import dpm_step, even_timesteps
 from fundiff.types import Images, Prediction, Times
 from fundiff.views import Identity, VerticalFlip
 
@@ -161,6 +167,32 @@ def test_paints_what_diffusers_paints(
     *_, last = denoise(denoiser, ours.schedule, start, timesteps, step=step)
     expected = pixel_shuffle(theirs, fold)
     torch.testing.assert_close(last.x, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers'
+def test_paints_what_diffusers_paints_by_dpm_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = load("text-to-image", device="cpu", dtype=torch.float32)
+    pipeline = IFPipeline.from_pretrained(shipped("text-to-image"), dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
+        pipeline.scheduler.config, variance_type=None
+    )
+    noise = Noise()
+    monkeypatch.setattr("diffusers.pipelines.deepfloyd_if.pipeline_if.randn_tensor", noise)
+    timesteps = even_timesteps(ours.schedule, 6)
+    uncond, cond = ours.encode(["", "a photo of a dog"]).split(1)
+    theirs = pipeline(
+        prompt_embeds=cond,
+        negative_prompt_embeds=uncond,
+        guidance_scale=7.0,
+        timesteps=timesteps,
+        output_type="pt",
+    ).images
+    denoiser = guided(ours.denoiser("a photo of a dog"), ours.denoiser(), scale=7)
+    start = pixel_shuffle(noise.given[0], ours.network.fold)
+    last = sample(denoiser, ours.schedule, start, timesteps, step=dpm_step)
+    expected = pixel_shuffle(theirs, ours.network.fold)
+    torch.testing.assert_close(last, expected, rtol=0, atol=1e-3)
 
 
 def test_diffusers_inpaints_by_another_rule(

@@ -18,7 +18,7 @@ LAYERS = (
     ("schedule", "filters", "views", "permutations", "rng", "nn"),
     ("process", "training", "data"),
     ("sampling", "guidance", "losses"),
-    ("networks", "illusions", "models"),
+    ("solvers", "networks", "illusions", "models"),
     ("metrics", "plots", "painters"),
     ("jobs",),
     ("recipes",),
