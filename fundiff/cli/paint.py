@@ -33,6 +33,12 @@ def _splits() -> list[str]:
     return [*hybrids()]
 
 
+def _solvers() -> list[str]:
+    from fundiff.solvers import SOLVERS
+
+    return [*SOLVERS]
+
+
 def _dtypes() -> list[str]:
     return ["float32", "bfloat16", "float16"]
 
@@ -45,7 +51,8 @@ Out = Annotated[Path, typer.Option(help="the PNG file to write")]
 Count = Annotated[int, typer.Option(help="how many pictures")]
 Seed = Annotated[int, typer.Option(help="the seed of all the pictures")]
 Scale = Annotated[float, typer.Option(help="the guidance scale")]
-Stride = Annotated[int, typer.Option(help="timesteps a step")]
+Steps = Annotated[int, typer.Option(help="how many calls of the network")]
+Solver = Annotated[str, typer.Option(autocompletion=_solvers, help="such as ddim, dpm")]
 Model = Annotated[
     str | None, typer.Option(envvar="FUNDIFF_MODEL", help="a folder or a name on the hub")
 ]
@@ -65,7 +72,8 @@ def sample(
     count: Count = 1,
     seed: Seed = 0,
     scale: Scale = 7.0,
-    stride: Stride = 30,
+    steps: Steps = 16,
+    solver: Solver = "ddim",
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -74,7 +82,7 @@ def sample(
     """Paint pictures of a prompt."""
     from fundiff.jobs.order import Order
 
-    order = Order(prompt, seed, count, scale, stride)
+    order = Order(prompt, seed, count, scale, steps, solver)
     _Job(model, dtype, embeddings, compiled).paint(order, out)
 
 
@@ -83,12 +91,17 @@ def edit(
     prompt: Towards,
     out: Out,
     i_start: Annotated[
-        int, typer.Option(help="the step to start at: the larger, the more is kept")
-    ] = 10,
+        int | None,
+        typer.Option(
+            help="the step to start at, the larger, the more is kept",
+            show_default="a third of the steps",
+        ),
+    ] = None,
     count: Count = 1,
     seed: Seed = 0,
     scale: Scale = 7.0,
-    stride: Stride = 30,
+    steps: Steps = 16,
+    solver: Solver = "ddim",
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -100,7 +113,8 @@ def edit(
 
     job = _Job(model, dtype, embeddings, compiled)
     given = load_picture(picture, size=job.model.size)
-    order = Order(prompt, seed, count, scale, stride, picture=given, i_start=i_start)
+    begin = steps // 3 if i_start is None else i_start
+    order = Order(prompt, seed, count, scale, steps, solver, picture=given, i_start=begin)
     job.paint(order, out)
 
 
@@ -112,7 +126,8 @@ def inpaint(
     count: Count = 1,
     seed: Seed = 0,
     scale: Scale = 7.0,
-    stride: Stride = 30,
+    steps: Steps = 16,
+    solver: Solver = "ddim",
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -124,7 +139,7 @@ def inpaint(
 
     job = _Job(model, dtype, embeddings, compiled)
     given, where = load_picture(picture, size=job.model.size), load_mask(mask, size=job.model.size)
-    job.paint(Order(prompt, seed, count, scale, stride, picture=given, mask=where), out)
+    job.paint(Order(prompt, seed, count, scale, steps, solver, picture=given, mask=where), out)
 
 
 def anagram(
@@ -138,7 +153,8 @@ def anagram(
     gif: Gif = False,
     seed: Seed = 0,
     scale: Scale = 7.0,
-    stride: Stride = 30,
+    steps: Steps = 16,
+    solver: Solver = "ddim",
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -152,7 +168,9 @@ def anagram(
     require_known(view, VIEWS, "view")
     illusion = ByView((Identity(), *(VIEWS[name] for name in view)))
     first, *others = prompts
-    order = Order(first, seed, best_of, scale, stride, illusion=illusion, others=tuple(others))
+    order = Order(
+        first, seed, best_of, scale, steps, solver, illusion=illusion, others=tuple(others)
+    )
     _Job(model, dtype, embeddings, compiled).choose(order, illusion, out, gif=gif)
 
 
@@ -168,7 +186,8 @@ def hybrid(
     gif: Gif = False,
     seed: Seed = 0,
     scale: Scale = 7.0,
-    stride: Stride = 30,
+    steps: Steps = 16,
+    solver: Solver = "ddim",
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -181,7 +200,9 @@ def hybrid(
     known = hybrids(kernel_size=kernel_size, sigma=sigma)
     require_known([split], known, "split")
     illusion, first, *others = known[split], *prompts
-    order = Order(first, seed, best_of, scale, stride, illusion=illusion, others=tuple(others))
+    order = Order(
+        first, seed, best_of, scale, steps, solver, illusion=illusion, others=tuple(others)
+    )
     _Job(model, dtype, embeddings, compiled).choose(order, illusion, out, gif=gif)
 
 

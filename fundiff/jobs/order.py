@@ -11,6 +11,7 @@ from torch import Tensor
 from fundiff.errors import FundiffError
 from fundiff.illusions import Illusion
 from fundiff.models.if_model import TextToImage
+from fundiff.solvers import SOLVERS
 from fundiff.types import Images
 
 NOISE = "SplitMix64, Box-Muller, from seed, picture, stream and step"
@@ -33,7 +34,8 @@ class Order:
         seed: The seed of them all.
         count: How many pictures.
         scale: The guidance scale: 0 is unconditional, 1 conditional, more exaggerates.
-        stride: How many timesteps a step goes.
+        steps: In how many steps, each of them one call of the network.
+        solver: How each step is made, a name in :data:`fundiff.solvers.SOLVERS`.
         picture: The picture to edit or inpaint, ``(1, 3, size, size)``, or None.
         mask: Where to repaint it, 1, and where to keep it, 0, or None for everywhere.
         i_start: The index of the timestep to start at; above 0 it keeps some of the picture.
@@ -49,7 +51,8 @@ class Order:
     seed: int = 0
     count: int = 1
     scale: float = 7.0
-    stride: int = 30
+    steps: int = 16
+    solver: str = "ddim"
     picture: Images | None = None
     mask: Tensor | None = None
     i_start: int = 0
@@ -57,11 +60,13 @@ class Order:
     others: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not 0 <= self.seed < 2**63:
+        if min(self.count, self.steps) < 1 or not 0 <= self.seed < 2**63:
             raise OrderError(
-                f"count must be at least 1 and the seed in [0, 2^63), got {self.count} and "
-                f"{self.seed}"
+                "count and steps must be at least 1 and the seed in [0, 2^63), got "
+                f"{self.count}, {self.steps} and {self.seed}"
             )
+        if self.solver not in SOLVERS:
+            raise OrderError(f"there is no solver {self.solver!r}; known are {', '.join(SOLVERS)}")
         if self.picture is None and (self.mask is not None or self.i_start):
             raise OrderError("a mask and a start on the way need a picture")
         readings = 1 if self.illusion is None else len(self.illusion.readings)
@@ -81,7 +86,8 @@ class Order:
             "prompt": self.prompt,
             "seed": self.seed,
             "scale": self.scale,
-            "stride": self.stride,
+            "steps": self.steps,
+            "solver": self.solver,
         }
         if self.picture is not None:
             said |= {"picture": _digest(self.picture), "i_start": self.i_start}

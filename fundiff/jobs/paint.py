@@ -14,6 +14,7 @@ from fundiff.guidance import Thresholded, guided
 from fundiff.jobs.order import CHUNK, Order, OrderError, is_painted, picture_path, said_of
 from fundiff.models.if_model import TextToImage
 from fundiff.sampling import inpaint, sample, sdedit
+from fundiff.solvers import SOLVERS, even_timesteps
 from fundiff.types import Denoiser, Images
 
 BLOCK = 8
@@ -40,7 +41,7 @@ def paint(
 
     Raises:
         OrderError: One is there that this order didn't make, or the model's walk has no such start.
-        FundiffError: The file isn't called ``.png``, or the order's stride is below 1.
+        FundiffError: The file isn't called ``.png``, or the schedule has no such number of steps.
         OSError: A file can't be written.
     """
     require_png(out)
@@ -62,7 +63,7 @@ def paint(
 
 
 def _timesteps(model: TextToImage, order: Order) -> list[int]:
-    timesteps = model.schedule.timesteps(stride=order.stride)
+    timesteps = even_timesteps(model.schedule, order.steps)
     if not 0 <= order.i_start < len(timesteps):
         raise OrderError(
             f"the start must be an index from 0 to {len(timesteps) - 1}, got {order.i_start}"
@@ -87,13 +88,13 @@ def _paint(model: TextToImage, order: Order, timesteps: list[int], block: range)
     if order.picture is not None and order.i_start:
         walk = partial(sdedit, i_start=order.i_start)
         x = order.picture.to(model.device).expand_as(x)
-    seed = None if order.picture is None else order.seed  # a plain walk of DDIM draws nothing
     return walk(
         denoiser,
         model.schedule,
         x,
         timesteps,
+        step=SOLVERS[order.solver],
         constraint=constraint,
-        seed=seed,
+        seed=order.seed,
         first=block.start,
     )

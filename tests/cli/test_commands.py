@@ -24,6 +24,7 @@ from fundiff.metrics.alignment import alignment, concealment, cosine_scale, simi
 from fundiff.models.if_model import TextToImage, load
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.sampling import sample
+from fundiff.solvers import even_timesteps
 from fundiff.views import Identity
 
 ROOT = Path(__file__).parents[2]
@@ -54,12 +55,12 @@ def test_an_order_of_an_illusion_is_its_denoiser_sampled(
     model: TextToImage, tmp_path: Path
 ) -> None:
     plain = replace(model, threshold=None)
-    order = Order(PAIR[0], scale=2.0, stride=400, illusion=FLIPPED, others=PAIR[1:])
+    order = Order(PAIR[0], scale=2.0, steps=3, illusion=FLIPPED, others=PAIR[1:])
     list(paint(plain, order, tmp_path / "a.png"))
     conds, none = [plain.denoiser(prompt) for prompt in PAIR], plain.denoiser()
     denoiser = FLIPPED.guided(conds, none, scale=2.0)
-    list(paint(plain, Order(PAIR[0], stride=400), tmp_path / "b.png"))
-    timesteps = plain.schedule.timesteps(stride=400)
+    list(paint(plain, Order(PAIR[0], steps=3), tmp_path / "b.png"))
+    timesteps = even_timesteps(plain.schedule, 3)
     x = sample(denoiser, plain.schedule, plain.noise(), timesteps)
     shown = load_picture(tmp_path / "a.png", size=32)
     torch.testing.assert_close(shown, x.clamp(-1, 1), rtol=0, atol=2.1 / 255)
@@ -90,7 +91,7 @@ def test_pictures_are_judged_by_both_scores(
 
 
 def test_the_best_is_kept_and_nothing_else_is_replaced(model: TextToImage, tmp_path: Path) -> None:
-    order, out = Order("a dog", count=3, stride=400), tmp_path / "a.png"
+    order, out = Order("a dog", count=3, steps=3), tmp_path / "a.png"
     list(paint(model, order, out))
     for number in (2, 0):
         keep(model, order, out, number)
@@ -118,7 +119,7 @@ def test_the_command_line_paints_chooses_and_turns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "a.png"
-    options = ["--best-of", "3", "--stride", "400", "--model", str(folder), "--gif"]
+    options = ["--best-of", "3", "--steps", "3", "--model", str(folder), "--gif"]
     for _ in range(2):
         assert main([*words, *options, "--out", str(out)]) == 0
     with Image.open(out) as image:
@@ -137,7 +138,7 @@ def test_the_command_line_paints_chooses_and_turns(
 def test_the_command_line_paints_in_the_precision_that_is_asked_for(
     words: list[str], folder: Path, encoder: ImageTextEncoder, tmp_path: Path
 ) -> None:
-    options = ["--best-of", "2", "--stride", "400", "--model", str(folder)]
+    options = ["--best-of", "2", "--steps", "3", "--model", str(folder)]
     out = ["--out", str(tmp_path / "a.png")]
     assert main([*words, *options, "--dtype", "bfloat16", *out]) == 0
     with Image.open(tmp_path / "a.png") as image:
@@ -145,7 +146,7 @@ def test_the_command_line_paints_in_the_precision_that_is_asked_for(
 
 
 def test_what_is_kept_is_of_the_same_precision(folder: Path, tmp_path: Path) -> None:
-    order, out = Order("a dog", count=2, stride=400), tmp_path / "a.png"
+    order, out = Order("a dog", count=2, steps=3), tmp_path / "a.png"
     model = load(folder, device="cpu", dtype=torch.float32)
     list(paint(model, order, out))
     keep(model, order, out, 1)
@@ -159,7 +160,7 @@ def test_the_command_line_chooses_by_alignment(
     scores = torch.tensor([0.1, 0.5, 0.3])
     judged = Judged(torch.zeros(3, 2, 2), scores, torch.ones(3))
     monkeypatch.setattr(choose, "judge", lambda *_: judged)
-    options = ["--best-of", "3", "--stride", "400", "--model", str(folder)]
+    options = ["--best-of", "3", "--steps", "3", "--model", str(folder)]
     assert main(["anagram", *PAIR, *options, "--out", str(tmp_path / "a.png")]) == 0
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "a-001.png").read_bytes()
     assert not (tmp_path / "a.gif").exists()
@@ -171,7 +172,7 @@ def test_the_command_line_chooses_by_alignment(
         (["anagram", PAIR[0]], "a prompt for each of 2 readings, got 1"),
         (["hybrid", *PAIR, "--sigma", "0"], "sigma must be a number above 0"),
         (["hybrid", *PAIR, "--kernel-size", "65"], "reflects 32 at the border"),
-        (["hybrid", *PAIR, "--best-of", "0"], "count must be at least 1"),
+        (["hybrid", *PAIR, "--best-of", "0"], "count and steps must be at least 1"),
         (["anagram", *PAIR, "--out", "."], "expected a name that ends in .png, got '.'"),
         (["sample", PAIR[0], "--out", "a.jpg"], "expected a name that ends in .png, got 'a.jpg'"),
     ],

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from fundiff.guidance import Bound
 from fundiff.jobs.order import CHUNK, Order, OrderError
 from fundiff.jobs.paint import BLOCK, paint
 from fundiff.models.if_model import TextToImage, load
-from fundiff.sampling import sdedit
+from fundiff.sampling import sample, sdedit
+from fundiff.solvers import SOLVERS, even_timesteps
 from fundiff.types import Images
 
-STRIDE = 400
+STEPS = 3
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def run(model: TextToImage, order: Order, out: Path, *, of: int = 1) -> dict[str
 def test_the_pictures_are_the_same_however_many_processes_paint(
     model: TextToImage, tmp_path: Path
 ) -> None:
-    order = Order("a dog", count=2 * BLOCK + 3, stride=STRIDE)
+    order = Order("a dog", count=2 * BLOCK + 3, steps=STEPS)
     alone = run(model, order, tmp_path / "one" / "a.png")
     assert [*alone] == [f"a-{number:03}.png" for number in range(19)]
     assert len(set(alone.values())) == 19
@@ -56,7 +58,7 @@ def test_the_pictures_are_the_same_however_many_processes_paint(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_processes_of_accelerate_share_an_order(folder: Path, tmp_path: Path) -> None:
-    order = ["a dog", "--count", "19", "--stride", str(STRIDE), "--model", str(folder)]
+    order = ["a dog", "--count", "19", "--steps", str(STEPS), "--model", str(folder)]
     words = ["-m", "fundiff", "sample", *order, "--out"]
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -75,7 +77,7 @@ def test_processes_of_accelerate_share_an_order(folder: Path, tmp_path: Path) ->
 def test_a_picture_depends_on_its_number_and_not_on_how_many_there_are(
     model: TextToImage, tmp_path: Path
 ) -> None:
-    order = Order("a dog", seed=5, stride=STRIDE)
+    order = Order("a dog", seed=5, steps=STEPS)
     run(model, order, tmp_path / "a" / "a.png")
     run(model, replace(order, count=3), tmp_path / "b" / "b.png")
     run(model, replace(order, seed=6), tmp_path / "c" / "c.png")
@@ -89,7 +91,7 @@ def test_a_picture_depends_on_its_number_and_not_on_how_many_there_are(
 def test_what_is_there_is_not_painted_again(
     model: TextToImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = Order("a dog", count=BLOCK + 2, stride=STRIDE)
+    order = Order("a dog", count=BLOCK + 2, steps=STEPS)
     before = run(model, order, tmp_path / "a.png")
     (tmp_path / f"a-{BLOCK:03}.png").unlink()
     asked: list[int] = []
@@ -105,12 +107,12 @@ def test_what_is_there_is_not_painted_again(
 
 
 @pytest.mark.parametrize(
-    "other", [{"prompt": "a man"}, {"seed": 1}, {"scale": 2.0}, {"stride": 300}]
+    "other", [{"prompt": "a man"}, {"seed": 1}, {"scale": 2.0}, {"steps": 4}, {"solver": "dpm"}]
 )
 def test_other_pictures_are_left_alone(
     other: dict[str, Any], model: TextToImage, tmp_path: Path
 ) -> None:
-    order = Order("a dog", stride=STRIDE)
+    order = Order("a dog", steps=STEPS)
     before = run(model, order, tmp_path / "a.png")
     ((name, value),) = other.items()
     why = rf"\({name} was {getattr(order, name)!r}, is now {value!r}\)"
@@ -125,13 +127,13 @@ def test_pictures_of_others_are_left_alone(
 ) -> None:
     save_picture(images(1, 3, 32, 32), tmp_path / "a.png", text={CHUNK: text} if text else {})
     with pytest.raises(OrderError, match="isn't of this order: choose another"):
-        run(model, Order("a dog", stride=STRIDE), tmp_path / "a.png")
+        run(model, Order("a dog", steps=STEPS), tmp_path / "a.png")
 
 
 def test_each_precision_is_another_order(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["sample", "a dog", "--model", str(folder), "--stride", str(STRIDE)]
+    words = ["sample", "a dog", "--model", str(folder), "--steps", str(STEPS), "--scale", "3"]
     painted = {}
     for dtype in ("float32", "bfloat16", "float16"):
         told = [*words, "--dtype", dtype, "--out"]
@@ -152,7 +154,7 @@ def test_each_precision_is_another_order(
 def test_a_file_that_is_no_picture_is_left_alone(model: TextToImage, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("my notes")
     with pytest.raises(OrderError, match="is there already"):
-        run(model, Order("a dog", stride=STRIDE), tmp_path / "a.png")
+        run(model, Order("a dog", steps=STEPS), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_text() == "my notes"
 
 
@@ -160,20 +162,31 @@ def test_an_edit_is_sdedit(model: TextToImage, tmp_path: Path) -> None:
     """With guidance 1 and no thresholding, against the sampling loop itself."""
     plain = replace(model, threshold=None)
     source = picture("campanile", size=32)
-    order = Order("a dog", picture=source, i_start=2, scale=1.0, stride=STRIDE)
+    order = Order("a dog", picture=source, i_start=2, scale=1.0, steps=STEPS)
     run(plain, order, tmp_path / "a.png")
 
-    timesteps = plain.schedule.timesteps(stride=STRIDE)
+    timesteps = even_timesteps(plain.schedule, STEPS)
     edited = sdedit(plain.denoiser("a dog"), plain.schedule, source, timesteps, i_start=2)
     painted = load_picture(tmp_path / "a.png", size=32)
     torch.testing.assert_close(painted, edited.clamp(-1, 1), rtol=0, atol=2.1 / 255)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_an_order_walks_by_its_solver(solver: str, model: TextToImage, tmp_path: Path) -> None:
+    plain = replace(model, threshold=None)
+    run(plain, Order("a dog", seed=4, scale=1.0, steps=STEPS, solver=solver), tmp_path / "a.png")
+    x, timesteps = plain.noise(1, 4), even_timesteps(plain.schedule, STEPS)
+    walk = partial(sample, plain.denoiser("a dog"), plain.schedule, x, timesteps)
+    painted = load_picture(tmp_path / "a.png", size=32)
+    expected = walk(step=SOLVERS[solver], seed=4).clamp(-1, 1)
+    torch.testing.assert_close(painted, expected, rtol=0, atol=2.1 / 255)
 
 
 def test_inpainting_keeps_what_is_outside(model: TextToImage, tmp_path: Path) -> None:
     source = picture("campanile", size=32)
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 16:, :] = 1
-    order = Order("a dog", picture=source, mask=mask, stride=STRIDE, count=2)
+    order = Order("a dog", picture=source, mask=mask, steps=STEPS, count=2)
     run(model, order, tmp_path / "a.png")
     for path in tmp_path.glob("*.png"):
         painted = load_picture(path, size=32)
@@ -184,7 +197,9 @@ def test_inpainting_keeps_what_is_outside(model: TextToImage, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"count": 0}, "count must be at least 1"),
+        ({"count": 0}, "count and steps must be at least 1"),
+        ({"steps": 0}, "count and steps must be at least 1"),
+        ({"solver": "euler"}, "no solver 'euler'; known are ddim, ddpm, dpm, dpm-sde"),
         ({"seed": -1}, "the seed in"),
         ({"i_start": 3}, "need a picture"),
         ({"mask": torch.ones(1, 1, 32, 32)}, "need a picture"),
@@ -199,11 +214,11 @@ def test_walks_and_names_that_make_no_sense_are_refused(model: TextToImage, tmp_
     for name in ("a.jpg", "."):
         with pytest.raises(FundiffError, match=r"a name that ends in \.png, got"):
             run(model, Order("a dog"), Path(name))
-    with pytest.raises(FundiffError, match="stride"):
-        run(model, Order("a dog", stride=0), tmp_path / "a.png")
+    with pytest.raises(FundiffError, match="a count from 1 to 991, got None and 992"):
+        run(model, Order("a dog", steps=992), tmp_path / "a.png")
     source = picture("campanile", size=32)
     with pytest.raises(OrderError, match="index from 0 to 2, got 3"):
-        run(model, Order("", picture=source, i_start=3, stride=STRIDE), tmp_path / "a.png")
+        run(model, Order("", picture=source, i_start=3, steps=STEPS), tmp_path / "a.png")
 
 
 def test_the_command_line_paints(
@@ -212,17 +227,20 @@ def test_the_command_line_paints(
     monkeypatch.setenv("FUNDIFF_MODEL", str(folder))
     save_picture(images(1, 3, 40, 40), tmp_path / "in.png")
     Image.new("L", (40, 40), 255).save(tmp_path / "mask.png")
-    options = ["--stride", str(STRIDE), "--seed", "3", "--out"]
-    out = [str(tmp_path / f"{i}.png") for i in range(3)]
+    options = ["--steps", str(STEPS), "--seed", "3", "--solver", "dpm", "--out"]
+    out = [str(tmp_path / f"{i}.png") for i in range(4)]
     source, mask, told = str(tmp_path / "in.png"), str(tmp_path / "mask.png"), "a man"
     assert main(["sample", told, *options, out[0]]) == 0
     assert main(["edit", source, "--prompt", told, "--i-start", "1", *options, out[1]]) == 0
     assert main(["inpaint", source, mask, "--prompt", told, *options, out[2]]) == 0
+    assert main(["edit", source, "--prompt", told, *options, out[3]]) == 0
+    assert Path(out[3]).read_bytes() == Path(out[1]).read_bytes(), "starts at a third of the steps"
     for path in out:
         with Image.open(path) as image:
             assert image.size == (32, 32)
             said = json.loads(image.info["fundiff"])
         assert (said["prompt"], said["seed"], said["engine"]) == (told, 3, folder.name)
+        assert (said["steps"], said["solver"]) == (STEPS, "dpm")
         assert said["weights"] == load(folder).digest
 
 
@@ -230,7 +248,7 @@ def test_the_command_line_embeds(folder: Path, tmp_path: Path) -> None:
     bare, kept = tmp_path / "bare", str(tmp_path / "e.safetensors")
     tiny_floyd.stage_one(bare, encoder=False)
     assert main(["embed", "a dog", "--model", str(folder), "--out", kept]) == 0
-    words = ["sample", "a dog", "--model", str(bare), "--stride", str(STRIDE)]
+    words = ["sample", "a dog", "--model", str(bare), "--steps", str(STEPS)]
     out = ["--out", str(tmp_path / "a.png")]
     assert main([*words, *out]) == 1
     assert main([*words, "--embeddings", kept, *out]) == 0
@@ -241,7 +259,7 @@ def test_the_command_line_says_what_is_wrong_in_a_line(
 ) -> None:
     out = ["--model", str(folder), "--out", str(tmp_path / "a.png")]
     assert main(["sample", "a dog", "--count", "0", *out]) == 1
-    assert "count must be at least 1" in capsys.readouterr().err
+    assert "count and steps must be at least 1" in capsys.readouterr().err
     assert main(["edit", str(tmp_path / "none.png"), "--prompt", "a dog", *out]) == 1
     assert "none.png" in capsys.readouterr().err
     assert main(["sample", "a dog", "--model", str(tmp_path), "--out", "a.png"]) == 1
