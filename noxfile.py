@@ -27,7 +27,12 @@ RECIPES = (
     "mnist-flow",
     "glyph-class",
 )
-MEASURED = {"score": "scores", "compare": "ablations", "illusions": "illusions"}
+MEASURED = {
+    "score": "scores",
+    "steps": "steps",
+    "compare": "ablations",
+    "illusions": "illusions",
+}
 # Without bytecode, a build takes twice as long.
 ENV = {"PYTHONDONTWRITEBYTECODE": None}
 

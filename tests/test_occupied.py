@@ -85,6 +85,7 @@ def test_sheets_replace_only_sheets(tmp_path: Path) -> None:
         ["train", "mnist-judge", "--minutes", "0"],
         ["train", "mnist-judge", "--if-stale"],
         ["score"],
+        ["steps"],
         ["compare"],
         ["illusions"],
         ["anagram", "a", "b", "--gif"],

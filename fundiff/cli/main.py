@@ -43,7 +43,7 @@ for panel, commands in (
     ("Paint", (paint.sample, paint.edit, paint.inpaint, paint.anagram, paint.hybrid)),
     ("Prepare", (paint.embed, paint.doctor)),
     ("Train", (make.emoji, make.characters, make.train, make.profile, make.trial)),
-    ("Measure", (make.score, make.compare, make.illusions)),
+    ("Measure", (make.score, make.steps, make.compare, make.illusions)),
 ):
     for command in commands:
         APP.command(rich_help_panel=panel)(command)

@@ -166,6 +166,21 @@ def score(
     _measure(fresh, runs / sample_scores.NAME, out, run)
 
 
+def steps(
+    count: Annotated[int, typer.Option(help="how many pictures in each way")] = 500,
+    data: Sprites = BUILD / "emoji",
+    if_stale: IfStale = False,
+    runs: Runs = BUILD / "runs",
+    out: Out = BUILD / "weights" / "steps",
+) -> None:
+    """Measure what fewer steps cost, by solver."""
+    from fundiff.recipes import step_counts
+
+    run = partial(step_counts.run, data, pictures=count)
+    fresh = if_stale and not step_counts.is_stale(out)
+    _measure(fresh, runs / step_counts.NAME, out, run)
+
+
 def compare(
     data: Sprites = BUILD / "emoji",
     if_stale: IfStale = False,

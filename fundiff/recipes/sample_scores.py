@@ -5,35 +5,33 @@ image-text encoder, which learned from pictures that the generator never saw.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from fundiff.data.pictures import to_uint8
 from fundiff.data.sheets import sheet_png
-from fundiff.digest import code_digest
 from fundiff.errors import FundiffError
-from fundiff.files import write
-from fundiff.guidance import Bound, guided
-from fundiff.metrics.alignment import r_precision
-from fundiff.metrics.distances import frechet_distance, kernel_distance, nearest
-from fundiff.models.if_model import TextToImage, load
-from fundiff.models.image_text import Captions, Features, ImageTextEncoder
-from fundiff.models.weights import Card, Measurement, WeightsError, require_replaceable, save
+from fundiff.metrics.distances import nearest
+from fundiff.models.if_model import load
+from fundiff.models.image_text import Features, ImageTextEncoder
+from fundiff.models.weights import Measurement, require_replaceable, save
 from fundiff.painters.captioned import PaintedPictures
 from fundiff.painters.emoji.dataset import EmojiPictures
-from fundiff.painters.emoji.sprites import build
 from fundiff.recipes import contrastive, measuring, text_to_image
 from fundiff.recipes.caption_tasks import CaptionedPictures
 from fundiff.recipes.device import device_here, spent
+from fundiff.recipes.judging import (
+    Judge,
+    as_bytes,
+    identity,
+    painted_set,
+    preset_of,
+    sampled,
+)
 from fundiff.recipes.measuring import identities, measurement
-from fundiff.sampling import sample
-from fundiff.types import Images
 
 NAME = "scores"
 """The recipe's name."""
@@ -66,26 +64,9 @@ SCENES = (
 )
 """What the captions have in them whose pictures are shown as examples of a scene."""
 
-_TOGETHER = 10
-
 _LOOKED_AT = 4_000
 
 _COLUMNS = 6
-
-
-@dataclass(frozen=True)
-class Row:
-    """One set of pictures beside real ones.
-
-    Attributes:
-        r_precision: How often a picture's own caption is found among a hundred.
-        frechet: The Fréchet distance to other real pictures, on the encoder's features.
-        kernel: The kernel distance to them.
-    """
-
-    r_precision: float
-    frechet: float
-    kernel: float
 
 
 def run(
@@ -122,46 +103,29 @@ def run(
     require_replaceable(out)
     start, device = time.monotonic(), device_here()
     model = load(text_to_image.RECIPE.name, device=device)
-    encoder = ImageTextEncoder.load(device=device)
-    preset = text_to_image.PRESETS[_card(model).preset]
-    unseen = PaintedPictures(
-        data, 2 * pictures, seed=contrastive.UNSEEN_SEED, familiar=preset.familiar, device=device
-    )
-    real, captions = _all(unseen)
-    texts, images, features = encoder.texts(captions), encoder.images(real), encoder.features(real)
-    here, there = slice(pictures), slice(pictures, 2 * pictures)
-    rows: dict[str, Row] = {}
-    shuffled = texts[here][torch.randperm(pictures, generator=torch.Generator().manual_seed(0))]
-
-    def row(images: Tensor, texts: Tensor, features: Tensor) -> Row:
-        generator = torch.Generator().manual_seed(0)
-        return Row(
-            r_precision=round(r_precision(images, texts, generator=generator), 4),
-            frechet=round(frechet_distance(features, reference), 4),
-            kernel=round(kernel_distance(features, reference), 5),
-        )
-
-    reference = features[there]
-    rows["real"] = row(images[here], texts[here], features[here])
-    rows["real, captions shuffled"] = row(images[here], shuffled, features[here])
+    judge, preset = Judge.of(data, model, pictures), preset_of(model)
+    encoder, real = judge.encoder, judge.real
+    shuffled = torch.randperm(pictures, generator=torch.Generator().manual_seed(0))
+    rows = {"real": judge.row(real)}
+    rows["real, captions shuffled"] = judge.row(real, judge.texts[shuffled])
     shown = torch.empty(0)
     for number, scale in enumerate(SCALES):
-        kept = runs / f"{_identity(data, model)}-scale-{scale:g}"
+        kept = runs / f"{identity(data, model)}-scale-{scale:g}"
         parts = []
-        for part in sampled(model, captions[here], scale, kept):
+        for part in sampled(model, judge.captions, scale, kept):
             parts.append(part)
             say(number * pictures + sum(map(len, parts)), len(SCALES) * pictures)
         made = torch.cat(parts).to(device)
-        rows[f"{scale:g}"] = row(encoder.images(made), texts[here], encoder.features(made))
+        rows[f"{scale:g}"] = judge.row(made)
         shown = made[: 4 * _COLUMNS] if scale == SHOWN else shown
     training = PaintedPictures(data, preset.pictures, familiar=preset.familiar, device=device)
     known = _features(encoder, training)
-    ours, others = nearest(encoder.features(shown), known), nearest(features[here], known)
+    ours, others = nearest(encoder.features(shown), known), nearest(encoder.features(real), known)
     neighbours, _ = training.batch(ours.indices.cpu())
     styles, style_words = _examples(data, preset.familiar, STYLES, _begins)
     scenes, scene_words = _examples(data, preset.familiar, SCENES, _has)
     contents = {
-        "samples.png": sheet_png(_bytes(shown), columns=_COLUMNS),
+        "samples.png": sheet_png(as_bytes(shown), columns=_COLUMNS),
         "neighbours.png": sheet_png(neighbours, columns=_COLUMNS),
         "styles.png": sheet_png(styles, columns=_COLUMNS),
         "scenes.png": sheet_png(scenes, columns=_COLUMNS),
@@ -211,60 +175,8 @@ def is_stale(folder: Path) -> bool:
     return measuring.is_stale(folder, weights, painted_set())
 
 
-def painted_set() -> dict[str, str]:
-    """Name the set of pictures by the code that makes it of pinned packages."""
-    return {"sprites and captions": code_digest(EmojiPictures, build)}
-
-
-@torch.inference_mode()
-def sampled(model: TextToImage, captions: Captions, scale: float, kept: Path) -> Iterator[Images]:
-    """Sample a picture for each caption, keeping each batch on the disk.
-
-    Picture ``i`` is the ``i``-th of the seed 0, at every scale.
-
-    Args:
-        model: The model.
-        captions: The captions' embeddings.
-        scale: The guidance scale.
-        kept: The folder of what was sampled before, and of what is sampled now.
-
-    Yields:
-        The pictures of a batch, rounded to bytes as they are kept, in [-1, 1].
-    """
-    kept.mkdir(parents=True, exist_ok=True)
-    for first in range(0, len(captions), _TOGETHER):
-        path = kept / f"{first:06}.safetensors"
-        told = captions[first : first + _TOGETHER]
-        if not path.is_file():
-            denoiser = guided(Bound(model.network, told), model.denoiser(), scale=scale)
-            x = sample(denoiser, model.schedule, model.noise(len(told), first=first))
-            write(path, safetensors.torch.save({"pictures": _bytes(x)}))
-        pictures = safetensors.torch.load(path.read_bytes())["pictures"]
-        yield pictures.float() / 127.5 - 1
-
-
-def _bytes(images: Images) -> UInt8[Tensor, "batch 3 height width"]:
-    return to_uint8(images).permute(0, 3, 1, 2).contiguous().cpu()
-
-
 def _rounded(distances: Tensor) -> list[float]:
     return [round(distance, 4) for distance in distances.tolist()]
-
-
-def _card(model: TextToImage) -> Card:
-    if model.card is None:
-        raise WeightsError(f"{model.name} has no card")
-    return model.card
-
-
-def _identity(data: Path, model: TextToImage) -> str:
-    sprites = EmojiPictures(data, seed=contrastive.UNSEEN_SEED).digest
-    return f"{model.digest}-{model.placement.precision}-{sprites}-{code_digest(sampled)}"
-
-
-def _all(data: CaptionedPictures) -> tuple[Images, Captions]:
-    pictures, embeddings = data.batch(torch.arange(len(data)))
-    return pictures.float() / 127.5 - 1, embeddings
 
 
 def _features(encoder: ImageTextEncoder, data: CaptionedPictures) -> Features:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fundiff.models.weights import measured, save, shipped, verify
-from fundiff.recipes import ablations, illusion_scores, sample_scores
+from fundiff.recipes import ablations, illusion_scores, sample_scores, step_counts
 from fundiff.recipes.measuring import identities, is_stale, measurement
 
 WEIGHTS, DATA = {"judge": "a" * 64}, {"pictures": "abc"}
@@ -45,7 +45,7 @@ def test_identities_are_those_of_the_cards() -> None:
     assert len(set(found.values())) == 2
 
 
-@pytest.mark.parametrize("recipe", [sample_scores, illusion_scores, ablations])
+@pytest.mark.parametrize("recipe", [sample_scores, step_counts, illusion_scores, ablations])
 def test_what_ships_is_up_to_date(recipe: object) -> None:
     name: str = recipe.NAME  # type: ignore[attr-defined]
     assert not recipe.is_stale(shipped(name))  # type: ignore[attr-defined]

@@ -7,8 +7,8 @@ import torch
 from fundiff.cli.main import main
 from fundiff.data.sheets import read_sheet
 from fundiff.models.weights import measured
+from fundiff.recipes import judging, text_to_image
 from fundiff.recipes import sample_scores as scores
-from fundiff.recipes import text_to_image
 from fundiff.schedule import NoiseSchedule
 
 pytest.importorskip("resvg_py")
@@ -52,6 +52,6 @@ def test_scores_are_measured_and_go_on_where_they_stopped(
     def never(*_: object) -> torch.Tensor:
         raise AssertionError("sampled again")
 
-    monkeypatch.setattr(scores, "sample", never)
+    monkeypatch.setattr(judging, "sample", never)
     assert main([*options, "--out", str(tmp_path / "again")]) == 0
     assert measured(tmp_path / "again").results == card.results

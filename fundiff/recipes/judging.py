@@ -1,0 +1,186 @@
+"""What the measurements of pictures share: captions to sample, and the judge of what comes out.
+
+The captions are those of real pictures that no network was trained on; the judge is the image-text
+encoder, which learned from pictures that the generator never saw.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from fundiff.data.pictures import to_uint8
+from fundiff.digest import code_digest
+from fundiff.files import write
+from fundiff.guidance import Bound, guided
+from fundiff.metrics.alignment import r_precision
+from fundiff.metrics.distances import frechet_distance, kernel_distance
+from fundiff.models.if_model import TextToImage
+from fundiff.models.image_text import Captions, Features, ImageTextEncoder, Vectors
+from fundiff.models.weights import WeightsError
+from fundiff.painters.captioned import PaintedPictures
+from fundiff.painters.emoji.dataset import EmojiPictures
+from fundiff.painters.emoji.sprites import build
+from fundiff.process import ddim_step
+from fundiff.recipes import contrastive, text_to_image
+from fundiff.recipes.caption_tasks import CaptionedPictures
+from fundiff.sampling import Step, sample
+from fundiff.types import Images
+
+CANDIDATES = 100
+"""Among how many captions a picture's own has to be found."""
+
+_TOGETHER = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set of pictures beside real ones.
+
+    Attributes:
+        r_precision: How often a picture's own caption is found among a hundred.
+        frechet: The Fréchet distance to other real pictures, on the encoder's features.
+        kernel: The kernel distance to them.
+    """
+
+    r_precision: float
+    frechet: float
+    kernel: float
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """What sampled pictures are held against: real ones that no network has seen.
+
+    Attributes:
+        encoder: The image-text encoder.
+        captions: The embeddings of the captions that are sampled.
+        texts: These captions' unit vectors.
+        real: The pictures that they belong to.
+        reference: The features of as many other real pictures.
+    """
+
+    encoder: ImageTextEncoder
+    captions: Captions
+    texts: Vectors
+    real: Images
+    reference: Features
+
+    @classmethod
+    def of(cls, data: Path, model: TextToImage, pictures: int) -> "Judge":
+        """Paint the real pictures, and describe them.
+
+        Args:
+            data: The folder of the sprites.
+            model: The model that is judged.
+            pictures: How many captions there are.
+
+        Raises:
+            WeightsError: The model or the encoder has no card.
+            SpriteError: The sprites are missing or damaged.
+        """
+        encoder = ImageTextEncoder.load(device=model.device)
+        unseen = PaintedPictures(
+            data,
+            2 * pictures,
+            seed=contrastive.UNSEEN_SEED,
+            familiar=preset_of(model).familiar,
+            device=model.device,
+        )
+        real, captions = _all(unseen)
+        return cls(
+            encoder,
+            captions[:pictures],
+            encoder.texts(captions[:pictures]),
+            real[:pictures],
+            encoder.features(real[pictures:]),
+        )
+
+    def row(self, images: Images, texts: Vectors | None = None) -> Row:
+        """Measure pictures, one for each caption, beside their captions or beside others.
+
+        R-precision is among 100 captions, or half of the pictures' where that is fewer.
+        """
+        texts, features = self.texts if texts is None else texts, self.encoder.features(images)
+        generator = torch.Generator().manual_seed(0)
+        among = min(CANDIDATES, len(texts) // 2)
+        found = r_precision(
+            self.encoder.images(images), texts, candidates=among, generator=generator
+        )
+        return Row(
+            r_precision=round(found, 4),
+            frechet=round(frechet_distance(features, self.reference), 4),
+            kernel=round(kernel_distance(features, self.reference), 5),
+        )
+
+
+def painted_set() -> dict[str, str]:
+    """Name the set of pictures by the code that makes it of pinned packages."""
+    return {"sprites and captions": code_digest(EmojiPictures, build)}
+
+
+@torch.inference_mode()
+def sampled(
+    model: TextToImage,
+    captions: Captions,
+    scale: float,
+    kept: Path,
+    *,
+    timesteps: Sequence[int] | None = None,
+    step: Step = ddim_step,
+    interval: tuple[int, int] | None = None,
+) -> Iterator[Images]:
+    """Sample a picture for each caption, keeping each batch on the disk.
+
+    Picture ``i`` is the ``i``-th of the seed 0, however it is sampled.
+
+    Args:
+        model: The model.
+        captions: The captions' embeddings.
+        scale: The guidance scale.
+        kept: The folder of what was sampled before in this way, and of what is sampled now.
+        timesteps: As in :func:`fundiff.sampling.denoise`.
+        step: As in :func:`fundiff.sampling.denoise`.
+        interval: As in :class:`fundiff.guidance.Guided`.
+
+    Yields:
+        The pictures of a batch, rounded to bytes as they are kept, in [-1, 1].
+    """
+    kept.mkdir(parents=True, exist_ok=True)
+    for first in range(0, len(captions), _TOGETHER):
+        path = kept / f"{first:06}.safetensors"
+        told = captions[first : first + _TOGETHER]
+        if not path.is_file():
+            cond, x = Bound(model.network, told), model.noise(len(told), first=first)
+            denoiser = guided(cond, model.denoiser(), scale=scale, interval=interval)
+            x = sample(denoiser, model.schedule, x, timesteps, step=step, seed=0, first=first)
+            write(path, safetensors.torch.save({"pictures": as_bytes(x)}))
+        pictures = safetensors.torch.load(path.read_bytes())["pictures"]
+        yield pictures.float() / 127.5 - 1
+
+
+def as_bytes(images: Images) -> UInt8[Tensor, "batch 3 height width"]:
+    """Round pictures in [-1, 1] to bytes, on the CPU."""
+    return to_uint8(images).permute(0, 3, 1, 2).contiguous().cpu()
+
+
+def preset_of(model: TextToImage) -> text_to_image.ModelPreset:
+    """Return the preset that a model's card says it was trained with."""
+    if model.card is None:
+        raise WeightsError(f"{model.name} has no card")
+    return text_to_image.PRESETS[model.card.preset]
+
+
+def identity(data: Path, model: TextToImage) -> str:
+    """Name what samples of unseen captions depend on, as a folder's name."""
+    sprites = EmojiPictures(data, seed=contrastive.UNSEEN_SEED).digest
+    return f"{model.digest}-{model.placement.precision}-{sprites}-{code_digest(sampled)}"
+
+
+def _all(data: CaptionedPictures) -> tuple[Images, Captions]:
+    pictures, embeddings = data.batch(torch.arange(len(data)))
+    return pictures.float() / 127.5 - 1, embeddings
