@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fundiff.data.pictures import to_uint8
 from fundiff.data.sheets import sheet_png
 from fundiff.digest import code_digest, digest_of
 from fundiff.errors import FundiffError
@@ -27,6 +26,7 @@ from fundiff.models.image_text import ImageTextEncoder
 from fundiff.models.weights import Measurement, require_replaceable, save
 from fundiff.recipes import contrastive, measuring, text_to_image
 from fundiff.recipes.device import device_here, spent
+from fundiff.recipes.judging import as_bytes
 from fundiff.recipes.measuring import identities, measurement
 from fundiff.types import Images
 from fundiff.views import Identity
@@ -177,17 +177,21 @@ def run(
                 },
             }
         )
-    sheet = to_uint8(torch.cat(tiles)).permute(0, 3, 1, 2)
     card = measurement(
         NAME,
         "how well pictures with several readings work",
         weights=identities(text_to_image.RECIPE.name, contrastive.RECIPE.name),
         data=ordered(seeds),
-        settings={"seeds": seeds, "scale": Order.scale, "steps": len(model.schedule.timesteps())},
+        settings={
+            "seeds": seeds,
+            "scale": Order.scale,
+            "steps": Order.steps,
+            "solver": Order.solver,
+        },
         results={"pictures": total, "rows": notes},
         seconds=spent(kept, time.monotonic() - start),
     )
-    return save(out, {"pictures.png": sheet_png(sheet, columns=COLUMNS)}, card)
+    return save(out, {"pictures.png": sheet_png(as_bytes(torch.cat(tiles)), columns=COLUMNS)}, card)
 
 
 def is_stale(folder: Path, *, seeds: int = SEEDS) -> bool:

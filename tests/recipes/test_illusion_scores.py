@@ -53,10 +53,7 @@ def test_scores_are_measured_and_go_on_where_they_stopped(
     monkeypatch.setattr(illusions, "subjects", lambda: rows[:1])
     whole = NoiseSchedule.timesteps
 
-    def short(schedule: NoiseSchedule, *, stride: int = 30, start: int | None = None) -> list[int]:
-        return whole(schedule, stride=999, start=start)
-
-    monkeypatch.setattr(NoiseSchedule, "timesteps", short)
+    monkeypatch.setattr(NoiseSchedule, "timesteps", lambda schedule, **_: whole(schedule, count=2))
     runs, out = tmp_path / "runs", tmp_path / "out"
     options = ["illusions", "--seeds", "20", "--runs", str(runs)]
     assert illusions.is_stale(out, seeds=20)
