@@ -11,16 +11,18 @@ from pathlib import Path
 
 import bench_digits
 import torch
-from diffusers import IFPipeline
+from diffusers import DPMSolverMultistepScheduler, IFPipeline
 
 from fundiff.files import require_free, write
 from fundiff.guidance import guided
+from fundiff.jobs.order import Order
 from fundiff.models.if_model import BUNDLED, TextToImage, load
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.models.placement import this_machine
 from fundiff.models.weights import shipped
 from fundiff.recipes.text_to_image import PROMPTS
 from fundiff.sampling import sample
+from fundiff.solvers import SOLVERS, even_timesteps
 from fundiff.types import Images
 
 PROMPT, COUNT, SCALE = "a photo of a dog", 5, 7.0
@@ -80,26 +82,48 @@ def finish() -> None:
         torch.cuda.synchronize()
 
 
-def sampling() -> dict[str, Callable[[], object]]:
-    """Five guided samples in 34 steps, beside diffusers' pipeline on the same weights."""
+def theirs(model: TextToImage, *, dpm: bool = False, **steps: object) -> Callable[[], object]:
+    """Make diffusers' pipeline on the same weights, by its own scheduler or by DPM-Solver++."""
     pipeline = IFPipeline.from_pretrained(shipped(BUNDLED), dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    model = load(BUNDLED)
+    if dpm:  # it has no use for a learned variance, which the pipeline then takes away
+        config = pipeline.scheduler.config
+        pipeline.scheduler = DPMSolverMultistepScheduler.from_config(config, variance_type=None)
     pipeline.to(model.device)
     uncond, cond = model.encode(["", PROMPT]).split(1)
-    timesteps = model.schedule.timesteps()
 
-    def theirs() -> object:
+    def paint() -> object:
         return pipeline(
             prompt_embeds=cond.expand(COUNT, -1, -1),
             negative_prompt_embeds=uncond.expand(COUNT, -1, -1),
             guidance_scale=SCALE,
-            timesteps=timesteps,
             generator=torch.Generator().manual_seed(0),
             output_type="pt",
+            **steps,
         )
 
-    contenders: dict[str, Callable[[], object]] = {"diffusers.IFPipeline, float32": theirs}
+    return paint
+
+
+def by_default() -> dict[str, Callable[[], object]]:
+    """As each paints unless it is told otherwise, and diffusers in as many steps as we take."""
+    model, steps, whole = load(BUNDLED), Order.steps, len(load(BUNDLED).schedule.timesteps())
+    return {
+        "diffusers.IFPipeline: DDPM, 100 steps": theirs(model),
+        f"diffusers.IFPipeline: DPM-Solver++, {steps} steps": theirs(
+            model, dpm=True, num_inference_steps=steps
+        ),
+        f"fundiff: DDIM, {whole} steps": lambda: ours(model, steps=whole),
+        f"fundiff, as its commands paint: DDIM, {steps} steps": lambda: ours(model, steps=steps),
+        f"fundiff: DPM-Solver++, {steps} steps": lambda: ours(model, steps=steps, solver="dpm"),
+    }
+
+
+def sampling() -> dict[str, Callable[[], object]]:
+    """Five guided samples in 34 steps, beside diffusers' pipeline on the same weights."""
+    model = load(BUNDLED)
+    peer = theirs(model, timesteps=model.schedule.timesteps())
+    contenders: dict[str, Callable[[], object]] = {"diffusers.IFPipeline, float32": peer}
     contenders[f"fundiff, as loaded: {model.placement}"] = lambda: ours(model)
     if model.placement.dtype != torch.float32:
         equal = load(BUNDLED, dtype=torch.float32)
@@ -168,14 +192,18 @@ def conditions(runs: int) -> str:
 
 
 @torch.inference_mode()
-def ours(model: TextToImage, prompt: str = PROMPT) -> Images:
-    """Paint the same number of pictures in the same steps."""
+def ours(
+    model: TextToImage, prompt: str = PROMPT, *, steps: int = 34, solver: str = "ddim"
+) -> Images:
+    """Paint the same number of pictures."""
     denoiser = guided(model.denoiser(prompt), model.denoiser(), scale=SCALE)
-    return sample(denoiser, model.schedule, model.noise(COUNT)).cpu()
+    timesteps, step = even_timesteps(model.schedule, steps), SOLVERS[solver]
+    return sample(denoiser, model.schedule, model.noise(COUNT), timesteps, step=step).cpu()
 
 
 TABLES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
     f"{COUNT} guided samples of 64 × 64 pixels in 34 steps": sampling,
+    f"{COUNT} guided samples, in as many steps as each takes": by_default,
     f"Training on {bench_digits.TRAINED} batches of {bench_digits.BATCH} digits": (
         bench_digits.training
     ),

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from typing import Any
 
 import bench
 import pytest
@@ -35,6 +36,29 @@ def test_what_is_timed_is_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     assert x.shape == (1, 3, 64, 64)
     assert x.equal(bench.ours(model))
     assert torch.isfinite(x).all()
+    assert not x.equal(bench.ours(model, steps=3))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers'
+def test_every_contender_paints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Diffusers' pipeline too, on a scheduler that isn't its own; all in two steps here."""
+    monkeypatch.setattr(bench, "COUNT", 1)
+    model = load("text-to-image", device="cpu")
+    for dpm in (False, True):
+        (painted,) = bench.theirs(model, dpm=dpm, num_inference_steps=2)()[:1]  # type: ignore[index]
+        assert painted.shape == (1, 12, 32, 32)
+        assert torch.isfinite(painted).all()
+    taken: list[int] = []
+
+    def counted(*given: Any, **_: object) -> torch.Tensor:  # noqa: ANN401  # a sampler's arguments
+        taken.append(len(given[3]))
+        return torch.zeros(1)
+
+    monkeypatch.setattr(bench, "theirs", lambda *_, **__: lambda: None)
+    monkeypatch.setattr(bench, "sample", counted)
+    for call in bench.by_default().values():
+        call()
+    assert taken == [34, 16, 16]
 
 
 def test_the_fit_is_the_judges(monkeypatch: pytest.MonkeyPatch) -> None:
