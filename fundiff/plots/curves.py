@@ -12,6 +12,9 @@ from torch import Tensor
 from fundiff.errors import FundiffError
 from fundiff.plots.style import COLOURS, STYLE
 
+FEW = 8
+"""Up to how many places of a logarithmic axis are each marked by their number."""
+
 
 class Plot(Figure):
     """A figure of lines, shown as SVG."""
@@ -56,11 +59,52 @@ def curves(
         axes.plot(_numbers(x), _numbers(y), label=name)
     if log_x:
         axes.set_xscale("log")
+        if len(x) <= FEW:
+            axes.set_xticks(_numbers(x), labels=[f"{place:g}" for place in _numbers(x)])
+            axes.minorticks_off()
     if log_y:
         axes.set_yscale("log")
     if len(lines) > 1:
         with rc_context(STYLE):
             axes.legend()
+    return figure
+
+
+Points = tuple[Sequence[float], Sequence[float]]
+"""The places of some points on the two axes."""
+
+
+def panels(plots: Mapping[str, Mapping[str, Points]], *, x_label: str) -> Plot:
+    """Plot several measures side by side, each over its own points of one axis.
+
+    Args:
+        plots: By the name of each measure, its series by theirs; a series has one name, colour and
+            dash in all of them.
+        x_label: What the common axis is, with its unit.
+
+    Returns:
+        The figure, with one legend below.
+
+    Raises:
+        FundiffError: There is no measure, or a series has more places than values or fewer.
+    """
+    if not plots:
+        raise FundiffError("expected at least one measure to plot, got none")
+    with rc_context(STYLE):
+        figure = Plot(figsize=(3.1 * len(plots), 3.6), layout="constrained")
+        for axes, (y_label, series) in zip(
+            figure.subplots(1, len(plots), squeeze=False)[0], plots.items(), strict=True
+        ):
+            for name, (x, y) in series.items():
+                if len(x) != len(y):
+                    raise FundiffError(
+                        f"{name!r} has {len(y)} values of {y_label} for {len(x)} places"
+                    )
+                axes.plot(x, y, label=name, marker="o", markersize=4)
+            axes.set(xlabel=x_label, title=y_label)
+        figure.legend(
+            *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+        )
     return figure
 
 

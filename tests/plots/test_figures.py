@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from fundiff.errors import FundiffError
-from fundiff.plots.curves import curves, loss_curve
+from fundiff.plots.curves import curves, loss_curve, panels
 from fundiff.plots.figures import Pictures, image_grid, image_row
 from fundiff.plots.players import animation
 from fundiff.plots.style import COLOURS, INK
@@ -133,6 +133,19 @@ def test_figures_are_the_same_bytes_again(images: Callable[..., Images]) -> None
     assert first._repr_svg_() == second._repr_svg_()
 
 
+def test_panels_hold_their_series_under_one_legend() -> None:
+    series = {"a": ([34, 8], [0.5, 0.4]), "b": ([34], [0.3])}
+    figure = panels({"one": series, "two": {"a": ([34], [7])}}, x_label="calls")
+    first, second = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
+    found = {line.get_label(): line.get_xydata() for line in first.lines}
+    for name, points in series.items():
+        np.testing.assert_array_equal(found[name], np.stack(points, axis=1))
+    assert first.lines[0].get_color() == second.lines[0].get_color()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+
+
 def test_curves_hold_their_numbers() -> None:
     figure = curves(
         torch.tensor([1.0, 10, 100]),
@@ -202,6 +215,8 @@ def test_an_animation_rests_on_a_frame(rest: int | None, label: str, start: str)
         (lambda x: image_grid([]), "at least one row"),
         (lambda x: image_grid([x, x[:1]]), r"got \[\[2, 3, 8, 8\], \[1, 3, 8, 8\]\]"),
         (lambda x: image_grid([x], row_titles=["a", "b"]), "expected 1 row titles"),
+        (lambda x: panels({}, x_label=""), "at least one measure to plot, got none"),
+        (lambda x: panels({"m": {"a": ([1, 2], [3])}}, x_label=""), "'a' has 1 values of m for 2"),
         (lambda x: curves([1, 2], {"a": [1]}, x_label="", y_label=""), "'a' has 1 points for 2"),
         (lambda x: loss_curve([]), "at least one loss"),
         (lambda x: loss_curve([1.0, 0.0]), "all above 0"),
