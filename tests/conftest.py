@@ -1,10 +1,11 @@
 """What several test modules need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from hypothesis import settings
 from networks import RandomNetwork
 from tiny_emoji import packages
@@ -22,6 +23,13 @@ settings.load_profile("fundiff")
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept between tests."""
     monkeypatch.setenv("FUNDIFF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def own_precision() -> Iterator[None]:
+    """The precision of a test's training, which accelerate keeps, doesn't hold for the next."""
+    yield
+    AcceleratorState._reset_state()
 
 
 @pytest.fixture
