@@ -25,7 +25,6 @@ from fundiff.models.weights import WeightsError
 from fundiff.painters.captioned import PaintedPictures
 from fundiff.painters.emoji.dataset import EmojiPictures
 from fundiff.painters.emoji.sprites import build
-from fundiff.process import ddim_step
 from fundiff.recipes import contrastive, text_to_image
 from fundiff.recipes.caption_tasks import CaptionedPictures
 from fundiff.sampling import Step, sample
@@ -130,8 +129,8 @@ def sampled(
     scale: float,
     kept: Path,
     *,
+    step: Step,
     timesteps: Sequence[int] | None = None,
-    step: Step = ddim_step,
     interval: tuple[int, int] | None = None,
 ) -> Iterator[Images]:
     """Sample a picture for each caption, keeping each batch on the disk.
@@ -143,8 +142,8 @@ def sampled(
         captions: The captions' embeddings.
         scale: The guidance scale.
         kept: The folder of what was sampled before in this way, and of what is sampled now.
-        timesteps: As in :func:`fundiff.sampling.denoise`.
         step: As in :func:`fundiff.sampling.denoise`.
+        timesteps: As in :func:`fundiff.sampling.denoise`.
         interval: As in :class:`fundiff.guidance.Guided`.
 
     Yields:

@@ -20,6 +20,7 @@ from fundiff.models.image_text import Features, ImageTextEncoder
 from fundiff.models.weights import Measurement, require_replaceable, save
 from fundiff.painters.captioned import PaintedPictures
 from fundiff.painters.emoji.dataset import EmojiPictures
+from fundiff.process import ddim_step
 from fundiff.recipes import contrastive, measuring, text_to_image
 from fundiff.recipes.caption_tasks import CaptionedPictures
 from fundiff.recipes.device import device_here, spent
@@ -112,7 +113,7 @@ def run(
     for number, scale in enumerate(SCALES):
         kept = runs / f"{identity(data, model)}-scale-{scale:g}"
         parts = []
-        for part in sampled(model, judge.captions, scale, kept):
+        for part in sampled(model, judge.captions, scale, kept, step=ddim_step):
             parts.append(part)
             say(number * pictures + sum(map(len, parts)), len(SCALES) * pictures)
         made = torch.cat(parts).to(device)
