@@ -165,14 +165,15 @@ def _between(start: Places, end: Places, share: float, round_: bool) -> Places:
 def _drawn(images: Images, places: Places, zoom: int) -> Frame:
     """Draw each pixel as a square of ``zoom`` pixels a side, with a rim where nothing else is."""
     count, channels, size, _ = images.shape
-    side = zoom * size
-    canvas = images.new_full((count, channels, side * side), -1.0)
-    pixels = images.flatten(2)
+    side, pixels = zoom * size, size * size
     corner = (zoom * (places + (size - 1) / 2)).round().long()
     offsets = list(product(range(-1, zoom + 1), repeat=2))
-    for down, across in sorted(offsets, key=lambda o: not {-1, zoom} & {*o}):
+    on_top = torch.full((side * side,), -1)
+    for layer, (down, across) in enumerate(sorted(offsets, key=lambda o: not {-1, zoom} & {*o})):
         row, column = corner[0] + down, corner[1] + across
         inside = (row >= 0) & (row < side) & (column >= 0) & (column < side)
-        at = (row * side + column)[inside].to(images.device)
-        canvas[..., at] = pixels[..., inside.to(images.device)]
+        drawn = (layer * pixels + torch.arange(pixels))[inside]
+        on_top.scatter_reduce_(0, (row * side + column)[inside], drawn, "amax")
+    on_top = on_top.to(images.device)
+    canvas = images.flatten(2)[..., on_top % pixels].where(on_top >= 0, -1.0)
     return canvas.view(count, channels, side, side)

@@ -34,6 +34,17 @@ def test_a_turn_begins_upright_and_ends_with_the_view(
     assert all(frame.shape == first.shape for frame in between)
 
 
+@pytest.mark.parametrize("name", [name for name in VIEWS if name != "negate"])
+def test_no_frame_has_a_colour_that_its_source_lacks(
+    name: str, images: Callable[..., Images]
+) -> None:
+    """Where pixels cross, one of them is on top as a whole."""
+    x = images(1, 3, 64, 64)
+    there = {tuple(colour) for colour in x[0].flatten(1).T.tolist()} | {(-1.0, -1.0, -1.0)}
+    for frame in turn(x, VIEWS[name], frames=3, zoom=1):
+        assert {tuple(colour) for colour in frame[0].flatten(1).T.tolist()} <= there
+
+
 def test_a_flip_is_halfway_a_line(images: Callable[..., Images]) -> None:
     """Halfway over, all rows are at the middle."""
     _, middle, _ = turn(images(1, 3, 16, 16).abs(), VIEWS["flip"], frames=3, zoom=2)
