@@ -47,12 +47,13 @@ class GaussianBlur:
             raise FundiffError(f"sigma must be a number above 0, got {self.sigma}")
 
     def __call__(self, x: Images) -> Images:
-        """Blur images of any number of channels."""
+        """Blur images of any number of channels, along the rows and then along the columns."""
         from torchvision.transforms.v2.functional import gaussian_blur
 
         _require_room(x, self.kernel_size)
-        blurred: Images = gaussian_blur(x, [self.kernel_size] * 2, [self.sigma] * 2)
-        return blurred
+        for kernel in ([self.kernel_size, 1], [1, self.kernel_size]):
+            x = gaussian_blur(x, kernel, [self.sigma] * 2)
+        return x
 
 
 @dataclass(frozen=True)

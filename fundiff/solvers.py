@@ -145,15 +145,6 @@ class Heun:
         return ddim_step(schedule, x_t, Prediction(eps), t, s)
 
 
-SOLVERS: Mapping[str, Step] = {
-    "ddim": ddim_step,
-    "ddpm": ddpm_step,
-    "dpm": dpm_step,
-    "dpm-sde": partial(dpm_step, eta=1.0),
-}
-"""The steps that need nothing but what the loop gives them, by the command line's names."""
-
-
 def even_timesteps(schedule: NoiseSchedule, count: int, *, start: int | None = None) -> list[int]:
     """List timesteps at even distances, from where the default walk starts.
 
@@ -237,12 +228,37 @@ def karras_timesteps(
     return _spaced(schedule, count, start, lambda lambdas: (-lambdas / rho).exp())
 
 
-GRIDS: Mapping[str, Callable[..., list[int]]] = {
+Grid = Callable[..., list[int]]
+"""A function of a schedule and a number of steps, such as :func:`even_timesteps`."""
+
+GRIDS: Mapping[str, Grid] = {
     "time": even_timesteps,
     "log-SNR": log_snr_timesteps,
     "Karras": karras_timesteps,
 }
 """The grids above by the names that tables and figures give them."""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A way to go from noise to clean in any number of steps.
+
+    Attributes:
+        step: One step.
+        timesteps: Where it should stop on the way.
+    """
+
+    step: Step
+    timesteps: Grid
+
+
+SOLVERS: Mapping[str, Solver] = {
+    "ddim": Solver(ddim_step, even_timesteps),
+    "ddpm": Solver(ddpm_step, even_timesteps),
+    "dpm": Solver(dpm_step, log_snr_timesteps),
+    "dpm-sde": Solver(partial(dpm_step, eta=1.0), log_snr_timesteps),
+}
+"""The solvers that need nothing but what the loop gives them, by the command line's names."""
 
 Axis = Callable[[Float[Tensor, " steps"]], Float[Tensor, " steps"]]
 

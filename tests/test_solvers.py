@@ -184,7 +184,7 @@ def solution(schedule: NoiseSchedule, x: Images, t: int, s: int) -> Images:
 def test_the_error_falls_with_the_order(solver: str, order: int) -> None:
     schedule = fine()
     denoiser, top = gaussian(schedule), schedule.steps - 1
-    step = Heun(denoiser) if solver == "heun" else SOLVERS[solver]
+    step = Heun(denoiser) if solver == "heun" else SOLVERS[solver].step
     x = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     errors = []
     for count in (48, 96, 192):
@@ -199,7 +199,7 @@ def test_the_error_falls_with_the_order(solver: str, order: int) -> None:
 def test_the_noisy_walk_lands_on_the_known_distribution(count: int) -> None:
     x = torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     timesteps = log_snr_timesteps(COSINE, count)
-    last = sample(gaussian(COSINE), COSINE, x, timesteps, step=SOLVERS["dpm-sde"], seed=1)
+    last = sample(gaussian(COSINE), COSINE, x, timesteps, step=SOLVERS["dpm-sde"].step, seed=1)
     assert last.mean().item() == pytest.approx(MEAN, abs=0.02)
     assert last.std().item() == pytest.approx(SPREAD, rel=0.1)
 
@@ -232,7 +232,7 @@ def test_a_constraint_holds_at_order_2(network: RandomNetwork) -> None:
     mask = torch.zeros(1, 1, 16, 16)
     mask[..., 4:10, 5:12] = 1
     keep, outside = inpaint(x0, mask), (mask == 0).expand(3, 3, 16, 16)
-    for step in (dpm_step, SOLVERS["dpm-sde"]):
+    for step in (dpm_step, SOLVERS["dpm-sde"].step):
         last = sample(network, COSINE, noise(3, 3, 16, 16), step=step, constraint=keep, seed=1)
         assert last[outside].eq(0.5).all()
         assert last[~outside].isfinite().all()

@@ -4,6 +4,7 @@ What a user can mend ends with one line on stderr and 1; Ctrl-C with one line an
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,8 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 after an error, 2 after a wrong word, 130 after Ctrl-C, all said on stderr.
     """
-    try:
-        APP(None if arguments is None else [*arguments], prog_name="fundiff")
-    except SystemExit as end:
-        return int(end.code or 0)
+    with warnings.catch_warnings():
+        # What torch's compiler thinks of diffusers' code is nothing that a user can mend.
+        warnings.filterwarnings("ignore", "Dynamo detected a call", UserWarning)
+        try:
+            APP(None if arguments is None else [*arguments], prog_name="fundiff")
+        except SystemExit as end:
+            return int(end.code or 0)
     return 0

@@ -153,6 +153,8 @@ def trial(
 
 def score(
     count: Annotated[int, typer.Option(help="how many pictures at each scale")] = 500,
+    beside: Annotated[Path | None, typer.Option(help="weights to compare with")] = None,
+    compiled: Compiled = False,
     data: Sprites = BUILD / "emoji",
     if_stale: IfStale = False,
     runs: Runs = BUILD / "runs",
@@ -161,13 +163,14 @@ def score(
     """Measure the bundled model's pictures."""
     from fundiff.recipes import sample_scores
 
-    run = partial(sample_scores.run, data, pictures=count)
+    run = partial(sample_scores.run, data, pictures=count, beside=beside, compiled=compiled)
     fresh = if_stale and not sample_scores.is_stale(out)
     _measure(fresh, runs / sample_scores.NAME, out, run)
 
 
 def steps(
     count: Annotated[int, typer.Option(help="how many pictures in each way")] = 500,
+    compiled: Compiled = False,
     data: Sprites = BUILD / "emoji",
     if_stale: IfStale = False,
     runs: Runs = BUILD / "runs",
@@ -176,7 +179,7 @@ def steps(
     """Measure what fewer steps cost, by solver."""
     from fundiff.recipes import step_counts
 
-    run = partial(step_counts.run, data, pictures=count)
+    run = partial(step_counts.run, data, pictures=count, compiled=compiled)
     fresh = if_stale and not step_counts.is_stale(out)
     _measure(fresh, runs / step_counts.NAME, out, run)
 
@@ -196,6 +199,7 @@ def compare(
 
 def illusions(
     seeds: Annotated[int, typer.Option(help="how many pictures of each")] = 24,
+    compiled: Compiled = False,
     if_stale: IfStale = False,
     runs: Runs = BUILD / "runs",
     out: Out = BUILD / "weights" / "illusions",
@@ -204,7 +208,8 @@ def illusions(
     from fundiff.recipes import illusion_scores
 
     fresh = if_stale and not illusion_scores.is_stale(out, seeds=seeds)
-    _measure(fresh, runs / illusion_scores.NAME, out, partial(illusion_scores.run, seeds=seeds))
+    run = partial(illusion_scores.run, seeds=seeds, compiled=compiled)
+    _measure(fresh, runs / illusion_scores.NAME, out, run)
 
 
 def _recipe(name: str) -> "Recipe":

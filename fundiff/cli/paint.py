@@ -52,7 +52,7 @@ Count = Annotated[int, typer.Option(help="how many pictures")]
 Seed = Annotated[int, typer.Option(help="the seed of all the pictures")]
 Scale = Annotated[float, typer.Option(help="the guidance scale")]
 Steps = Annotated[int, typer.Option(help="how many calls of the network")]
-Solver = Annotated[str, typer.Option(autocompletion=_solvers, help="such as ddim, dpm")]
+Solver = Annotated[str, typer.Option(autocompletion=_solvers, help="such as dpm, ddim")]
 Model = Annotated[
     str | None, typer.Option(envvar="FUNDIFF_MODEL", help="a folder or a name on the hub")
 ]
@@ -66,14 +66,18 @@ BestOf = Annotated[int, typer.Option(help="how many to choose from")]
 Gif = Annotated[bool, typer.Option("--gif", help="also write how it turns")]
 
 
+SCALE, STEPS, SOLVER = 4.0, 12, "dpm"
+"""How all commands paint unless told otherwise, as an :class:`fundiff.jobs.order.Order` has it."""
+
+
 def sample(
     prompt: Prompt,
     out: Out,
     count: Count = 1,
     seed: Seed = 0,
-    scale: Scale = 7.0,
-    steps: Steps = 16,
-    solver: Solver = "ddim",
+    scale: Scale = SCALE,
+    steps: Steps = STEPS,
+    solver: Solver = SOLVER,
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -99,9 +103,9 @@ def edit(
     ] = None,
     count: Count = 1,
     seed: Seed = 0,
-    scale: Scale = 7.0,
-    steps: Steps = 16,
-    solver: Solver = "ddim",
+    scale: Scale = SCALE,
+    steps: Steps = STEPS,
+    solver: Solver = SOLVER,
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -125,9 +129,9 @@ def inpaint(
     out: Out,
     count: Count = 1,
     seed: Seed = 0,
-    scale: Scale = 7.0,
-    steps: Steps = 16,
-    solver: Solver = "ddim",
+    scale: Scale = SCALE,
+    steps: Steps = STEPS,
+    solver: Solver = SOLVER,
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -152,9 +156,9 @@ def anagram(
     best_of: BestOf = 1,
     gif: Gif = False,
     seed: Seed = 0,
-    scale: Scale = 7.0,
-    steps: Steps = 16,
-    solver: Solver = "ddim",
+    scale: Scale = SCALE,
+    steps: Steps = STEPS,
+    solver: Solver = SOLVER,
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,
@@ -185,9 +189,9 @@ def hybrid(
     best_of: BestOf = 1,
     gif: Gif = False,
     seed: Seed = 0,
-    scale: Scale = 7.0,
-    steps: Steps = 16,
-    solver: Solver = "ddim",
+    scale: Scale = SCALE,
+    steps: Steps = STEPS,
+    solver: Solver = SOLVER,
     model: Model = None,
     dtype: Dtype = None,
     embeddings: Embeddings = None,

@@ -35,7 +35,8 @@ class Order:
         count: How many pictures.
         scale: The guidance scale: 0 is unconditional, 1 conditional, more exaggerates.
         steps: In how many steps, each of them one call of the network.
-        solver: How each step is made, a name in :data:`fundiff.solvers.SOLVERS`.
+        solver: How each step is made and where it stops, a name in
+            :data:`fundiff.solvers.SOLVERS`.
         picture: The picture to edit or inpaint, ``(1, 3, size, size)``, or None.
         mask: Where to repaint it, 1, and where to keep it, 0, or None for everywhere.
         i_start: The index of the timestep to start at; above 0 it keeps some of the picture.
@@ -50,9 +51,9 @@ class Order:
     prompt: str
     seed: int = 0
     count: int = 1
-    scale: float = 7.0
-    steps: int = 16
-    solver: str = "ddim"
+    scale: float = 4.0
+    steps: int = 12
+    solver: str = "dpm"
     picture: Images | None = None
     mask: Tensor | None = None
     i_start: int = 0

@@ -14,7 +14,7 @@ from fundiff.guidance import Thresholded, guided
 from fundiff.jobs.order import CHUNK, Order, OrderError, is_painted, picture_path, said_of
 from fundiff.models.if_model import TextToImage
 from fundiff.sampling import inpaint, sample, sdedit
-from fundiff.solvers import SOLVERS, even_timesteps
+from fundiff.solvers import SOLVERS
 from fundiff.types import Denoiser, Images
 
 BLOCK = 8
@@ -63,7 +63,7 @@ def paint(
 
 
 def _timesteps(model: TextToImage, order: Order) -> list[int]:
-    timesteps = even_timesteps(model.schedule, order.steps)
+    timesteps = SOLVERS[order.solver].timesteps(model.schedule, order.steps)
     if not 0 <= order.i_start < len(timesteps):
         raise OrderError(
             f"the start must be an index from 0 to {len(timesteps) - 1}, got {order.i_start}"
@@ -93,7 +93,7 @@ def _paint(model: TextToImage, order: Order, timesteps: list[int], block: range)
         model.schedule,
         x,
         timesteps,
-        step=SOLVERS[order.solver],
+        step=SOLVERS[order.solver].step,
         constraint=constraint,
         seed=order.seed,
         first=block.start,

@@ -4,7 +4,8 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ import safetensors.torch
 import torch
 from accelerate import cpu_offload
 from diffusers import DDPMScheduler, DiffusionPipeline, IFPipeline, UNet2DConditionModel
+from diffusers.utils import logging
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
 from fundiff.errors import FundiffError
@@ -131,9 +133,10 @@ def read_network(source: str, dtype: torch.dtype) -> UNet2DConditionModel:
         ModelError: There is none that can be read.
     """
     try:
-        return UNet2DConditionModel.from_pretrained(
-            source, subfolder="unet", dtype=dtype, variant=variant(source, "unet", dtype)
-        )
+        with _quiet():
+            return UNet2DConditionModel.from_pretrained(
+                source, subfolder="unet", dtype=dtype, variant=variant(source, "unet", dtype)
+            )
     except OSError as error:
         raise ModelError(f"{source} has no network that can be read: {error}") from error
 
@@ -192,4 +195,17 @@ def read_unet(folder: Path) -> UNet2DConditionModel:
     Raises:
         OSError: There is no network in the folder.
     """
-    return UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32)
+    with _quiet():
+        return UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32)
+
+
+@contextmanager
+def _quiet() -> Generator[None, None, None]:
+    """Keep diffusers' bars over the shards of a network away; those of fetching it stay."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

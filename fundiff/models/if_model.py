@@ -186,7 +186,7 @@ def load(
             :func:`fundiff.models.placement.place` chooses.
         embeddings: A file of :func:`save_embeddings`, whose prompts then need no encoder.
         compiled: Compile its network, once for each shape of a batch. That takes half a minute on
-            two cores and then saves a tenth of the time, so it pays from several hundred pictures.
+            two cores and then saves a quarter of the time, so it pays from a hundred pictures.
 
     Returns:
         The model.

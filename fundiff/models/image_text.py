@@ -19,8 +19,11 @@ from fundiff.models.text_encoder import TextEncoder
 from fundiff.models.weights import load_weights, shipped
 from fundiff.types import Images
 
-CHANNELS = (32, 64, 128, 160)
-"""The channels of the image tower at 32, 16, 8 and 4 pixels a side."""
+FOLD = 4
+"""How many pixels a side the image tower sees folded into one place."""
+
+CHANNELS = (96, 192, 256)
+"""The channels of the image tower at 16, 8 and 4 places a side."""
 
 WIDTH = 128
 """How long the unit vectors are."""
@@ -45,7 +48,7 @@ class ImageTextNetwork(nn.Module):
         super().__init__()
         levels = [_Level(a, b) for a, b in pairwise(channels)]
         self.trunk = nn.Sequential(
-            nn.Conv2d(12, channels[0], 3, padding=1),
+            nn.Conv2d(3 * FOLD**2, channels[0], 3, padding=1),
             _Residual(channels[0]),
             *levels,
             nn.GroupNorm(8, channels[-1]),
@@ -54,15 +57,15 @@ class ImageTextNetwork(nn.Module):
         self.image_head = nn.Linear(channels[-1], width)
         self.text_tower = nn.Sequential(
             nn.LayerNorm(TextEncoder.width),
-            nn.Linear(TextEncoder.width, 2 * width),
+            nn.Linear(TextEncoder.width, 4 * width),
             nn.SiLU(),
-            nn.Linear(2 * width, width),
+            nn.Linear(4 * width, width),
         )
         self.log_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
 
     def features(self, images: Images) -> Features:
         """Return the last layer below the unit vectors, its mean over the picture."""
-        folded = pixel_unshuffle(images, 2).contiguous(memory_format=torch.channels_last)
+        folded = pixel_unshuffle(images, FOLD).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.trunk(folded).float().mean(dim=(2, 3))
         return features
 
@@ -154,7 +157,7 @@ class ImageTextEncoder:
             images: RGB of 64 pixels a side, in [-1, 1].
 
         Returns:
-            160 numbers a picture, without units, on the encoder's device.
+            256 numbers a picture, without units, on the encoder's device.
 
         Raises:
             FundiffError: The pictures have another size.

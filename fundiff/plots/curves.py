@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from fundiff.errors import FundiffError
-from fundiff.plots.style import COLOURS, STYLE
+from fundiff.plots.style import STYLE
 
 FEW = 8
 """Up to how many places of a logarithmic axis are each marked by their number."""
@@ -54,9 +53,15 @@ def curves(
     for name, y in lines.items():
         if len(y) != len(x):
             raise FundiffError(f"the curve {name!r} has {len(y)} points for {len(x)} on the axis")
-    figure, axes = _plot(x_label, y_label)
-    for name, y in lines.items():
-        axes.plot(_numbers(x), _numbers(y), label=name)
+    with rc_context(STYLE):
+        rows = (len(lines) + 1) // 2 if len(lines) > 1 else 0
+        figure = Plot(figsize=(6.4, 3.3 + 0.25 * rows), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set(xlabel=x_label, ylabel=y_label)
+        for name, y in lines.items():
+            axes.plot(_numbers(x), _numbers(y), label=name)
+        if rows:
+            figure.legend(loc="outside lower center", ncols=2)
     if log_x:
         axes.set_xscale("log")
         if len(x) <= FEW:
@@ -64,9 +69,6 @@ def curves(
             axes.minorticks_off()
     if log_y:
         axes.set_yscale("log")
-    if len(lines) > 1:
-        with rc_context(STYLE):
-            axes.legend()
     return figure
 
 
@@ -106,57 +108,6 @@ def panels(plots: Mapping[str, Mapping[str, Points]], *, x_label: str) -> Plot:
             *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
         )
     return figure
-
-
-def loss_curve(
-    losses: Sequence[float] | Tensor,
-    *,
-    smoothing: float = 0.98,
-    x_label: str = "step",
-    y_label: str = "loss",
-) -> Plot:
-    r"""Plot a training loss on a logarithmic axis: every step, and its running mean.
-
-    .. math:: m_i = a\, m_{i-1} + (1 - a)\, l_i, \qquad \text{divided by } 1 - a^i
-
-    Args:
-        losses: The loss :math:`l_i` at every step, above 0.
-        smoothing: :math:`a`, in [0, 1); 0 draws the losses alone.
-        x_label: What a step is.
-        y_label: What the loss is.
-
-    Returns:
-        The figure.
-
-    Raises:
-        FundiffError: There is no loss, one isn't above 0, or ``smoothing`` is out of range.
-    """
-    values = _numbers(losses)
-    if not len(values) or not (values > 0).all():
-        raise FundiffError("expected at least one loss, all above 0 for the logarithmic axis")
-    if not 0 <= smoothing < 1:
-        raise FundiffError(f"smoothing must lie in [0, 1), got {smoothing}")
-    figure, axes = _plot(x_label, y_label)
-    steps = np.arange(1, len(values) + 1)
-    axes.plot(steps, values, alpha=0.35 if smoothing else 1, linewidth=1)
-    if smoothing:
-        mean = np.empty_like(values)
-        running = 0.0
-        for i, value in enumerate(values):
-            running = smoothing * running + (1 - smoothing) * value
-            mean[i] = running / (1 - smoothing ** (i + 1))
-        axes.plot(steps, mean, color=COLOURS[0])
-    axes.set_yscale("log")
-    return figure
-
-
-def _plot(x_label: str, y_label: str) -> tuple[Plot, Axes]:
-    with rc_context(STYLE):
-        figure = Plot(figsize=(6.4, 3.3), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
-    return figure, axes
 
 
 def _numbers(values: Sequence[float] | Tensor) -> np.ndarray:

@@ -28,7 +28,7 @@ from fundiff.recipes.caption_tasks import CaptionedPictures, TextToImageTask
 from fundiff.recipes.device import device_here, suited
 from fundiff.recipes.measuring import measurement
 from fundiff.recipes.runner import seeded
-from fundiff.recipes.text_to_image import ON_CPU, PRESETS, RECIPE, ModelPreset
+from fundiff.recipes.text_to_image import CPU, ON_CPU, RECIPE, ModelPreset
 from fundiff.rng import Draws
 from fundiff.training.loop import train
 
@@ -64,10 +64,9 @@ class Variant:
 
 def _base() -> ModelPreset:
     """Shorten the preset ``cpu``, in the precision that is fast here."""
-    preset = PRESETS["cpu"]
-    steps = PICTURES // preset.plan.batch_size
+    steps = PICTURES // CPU.plan.batch_size
     plan = replace(
-        preset.plan,
+        CPU.plan,
         steps=steps,
         warmup=steps // 10,
         ema=0.99,
@@ -76,7 +75,7 @@ def _base() -> ModelPreset:
     )
     precision = "bf16" if device_here() == "cuda" else suited(plan).precision
     plan = replace(plan, precision=precision)
-    return replace(preset, pictures=PICTURES, plan=plan, shown={})
+    return replace(CPU, pictures=PICTURES, plan=plan, shown={})
 
 
 def _batch(preset: ModelPreset, batch_size: int) -> ModelPreset:

@@ -14,7 +14,6 @@ from fundiff.metrics.alignment import r_precision
 from fundiff.models.image_text import ImageTextEncoder, ImageTextNetwork
 from fundiff.models.weights import load_weights, weights
 from fundiff.painters.captioned import PaintedPictures
-from fundiff.recipes import text_to_image
 from fundiff.recipes.caption_tasks import CaptionedPictures, ImageTextTask
 from fundiff.recipes.device import device_here
 from fundiff.recipes.runner import Made, Preset, Recipe, Start, seeded
@@ -27,6 +26,9 @@ SEED = 1
 UNSEEN_SEED = 2
 """The seed of the pictures that it is measured on."""
 
+WORLDS = {"all concepts": False, "familiar concepts": True}
+"""What those are about, by whether they keep to familiar concepts and the write-up's subjects."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgePreset(Preset):
@@ -34,37 +36,33 @@ class JudgePreset(Preset):
 
     Attributes:
         pictures: How many different pictures the network is trained on.
-        unseen: How many other pictures it is measured on.
-        familiar: Whether they show familiar concepts and the write-up's subjects only.
+        unseen: How many other pictures it is measured on, of all concepts and of familiar ones.
     """
 
     pictures: int
     unseen: int
-    familiar: bool
 
 
 PRESETS = {
     "cpu": JudgePreset(
-        pictures=24_000,
+        pictures=120_000,
         unseen=2_000,
-        familiar=text_to_image.PRESETS["cpu"].familiar,
         plan=Plan(
-            steps=1_600,
-            batch_size=128,
+            steps=5_000,
+            batch_size=256,
             learning_rate=1e-3,
-            warmup=100,
+            warmup=200,
             decay=0.5,
             betas=(0.9, 0.99),
             clip=1.0,
-            ema=0.99,
+            ema=0.995,
             report_every=10,
-            save_every=200,
+            save_every=100,
         ),
     ),
     "full": JudgePreset(
-        pictures=200_000,
-        unseen=10_000,
-        familiar=text_to_image.PRESETS["full"].familiar,
+        pictures=400_000,
+        unseen=2_000,
         plan=Plan(
             steps=4_000,
             batch_size=1_024,
@@ -89,8 +87,11 @@ class JudgeTraining:
     chunk = samples = None
 
     def __init__(self, preset: JudgePreset, data: Path | None, start: Start | None) -> None:
-        pictures = painted(data, preset.pictures, familiar=preset.familiar, seed=SEED)
-        self._unseen = painted(data, preset.unseen, familiar=preset.familiar, seed=UNSEEN_SEED)
+        pictures = painted(data, preset.pictures, familiar=False, seed=SEED)
+        self._unseen = {
+            world: painted(data, preset.unseen, familiar=familiar, seed=UNSEEN_SEED)
+            for world, familiar in WORLDS.items()
+        }
         with seeded(preset.plan.seed):
             network = ImageTextNetwork()
         if start is not None:
@@ -100,7 +101,7 @@ class JudgeTraining:
         self.data = {
             "pictures": preset.pictures,
             "seed": SEED,
-            "familiar concepts only": preset.familiar,
+            "familiar concepts only": False,
             "sprites and captions": pictures.digest,
         }
 
@@ -109,13 +110,14 @@ class JudgeTraining:
         trained = ImageTextNetwork()
         trained.load_state_dict(network.state_dict())
         encoder = ImageTextEncoder(trained, device=device_here())
-        ceiling, floor = precision_of_real(encoder, self._unseen)
-        measured_on = f"of {len(self._unseen)} real pictures of the seed {UNSEEN_SEED}"
-        notes = {
-            "R-precision@1 of 100": measured_on,
-            "ceiling": round(ceiling, 4),
-            "floor, with shuffled captions": round(floor, 4),
-        }
+        notes: dict[str, object] = {"R-precision@1 of 100": f"real pictures, seed {UNSEEN_SEED}"}
+        for world, unseen in self._unseen.items():
+            ceiling, floor = precision_of_real(encoder, unseen)
+            notes[world] = {
+                "pictures": len(unseen),
+                "ceiling": round(ceiling, 4),
+                "floor, with shuffled captions": round(floor, 4),
+            }
         return Made({"model.safetensors": weights(trained)}, notes)
 
 

@@ -1,8 +1,9 @@
 """The recipe ``illusions``: how well pictures with several readings work, beside what doesn't try.
 
-For the write-up's pairs of prompts, and for two triples, under every view and every split: the
-scores of many seeds, and those of pictures that show one prompt alone, none, or all of them without
-a view, as seen in the same ways.
+For the write-up's pairs of prompts, and for two triples, under every view and every split; for a
+dozen more pairs upside down, and for the first ones with far and near exchanged: the scores of many
+seeds, and those of pictures that show one prompt alone, none, or all of them without a view, as
+seen in the same ways.
 """
 
 import json
@@ -41,6 +42,22 @@ PAIRS = (
 )
 """The write-up's pairs of prompts."""
 
+MORE_PAIRS = (
+    ("a lithograph of a skull", "a lithograph of waterfalls"),
+    ("a lithograph of a skull", "a lithograph of a dog"),
+    ("a photo of a man", "a rocket ship"),
+    ("a photo of a man", "a photo of a car"),
+    ("a photo of a hipster barista", "a photo of a dog"),
+    ("an oil painting of an old man", "an oil painting of a snowy mountain village"),
+    ("an oil painting of a snowy mountain village", "a man wearing a hat"),
+    ("a photo of the amalfi coast", "a photo of a dog"),
+    ("a red heart", "a photo of a red apple"),
+    ("a red heart", "a winking face"),
+    ("a rocket ship", "a pencil"),
+    ("a drawing of a house", "a lithograph of a skull"),
+)
+"""More pairs, which are scored upside down."""
+
 TRIPLES = tuple(zip(*PAIRS, strict=True))
 """Three prompts for three readings, the first ones of the pairs and the second ones."""
 
@@ -50,8 +67,8 @@ SCORED = (
 )
 """The views that are scored, by their names in :data:`fundiff.illusions.VIEWS`."""
 
-COLUMNS = 4
-"""How many pictures of a row the sheet has, the best and then the first seeds, as they came."""
+BEST = 3
+"""How many pictures of a row the sheet has of the best, and then of the first, as they came."""
 
 SEEDS = 24
 """How many pictures a row has, unless another number is asked for."""
@@ -96,17 +113,19 @@ class Subject:
 
 
 def subjects() -> list[Subject]:
-    """List the rows: anagrams by view, then hybrids by split."""
-    first = Identity()
+    """List the rows: anagrams by view, hybrids by split, and what only one of them is tried on."""
+    first, splits = Identity(), hybrids()
     views = {name: ByView((first, VIEWS[name])) for name in SCORED}
     three = ByView((first, VIEWS["rotate-90"], VIEWS["rotate-180"]))
-    kinds: tuple[Mapping[str, Illusion], ...] = ({**views, "three views": three}, hybrids())
-    return [
+    kinds: tuple[Mapping[str, Illusion], ...] = ({**views, "three views": three}, splits)
+    rows = [
         Subject(prompts, name, illusion)
         for kind in kinds
         for name, illusion in kind.items()
         for prompts in (PAIRS if len(illusion.readings) == 2 else TRIPLES)
     ]
+    rows += [Subject(prompts, "flip", views["flip"]) for prompts in MORE_PAIRS]
+    return rows + [Subject(prompts[::-1], "blur", splits["blur"]) for prompts in PAIRS]
 
 
 def run(
@@ -114,6 +133,7 @@ def run(
     out: Path,
     *,
     seeds: int = SEEDS,
+    compiled: bool = False,
     say: Callable[[int, int], object] = lambda done, of: None,
 ) -> Measurement:
     """Paint, score, and write the scores and some of the pictures.
@@ -124,6 +144,7 @@ def run(
         runs: Where the pictures are kept.
         out: The folder to write: the card, whose notes have the scores, and a sheet of pictures.
         seeds: How many pictures a row has, at least 20.
+        compiled: As in :func:`fundiff.models.if_model.load`.
         say: Is told how many pictures there are, of how many.
 
     Returns:
@@ -138,7 +159,7 @@ def run(
         raise FundiffError(f"the scores need at least 20 seeds, got {seeds}")
     require_replaceable(out)
     start, device = time.monotonic(), device_here()
-    model = load(text_to_image.RECIPE.name, device=device)
+    model = load(text_to_image.RECIPE.name, device=device, compiled=compiled)
     encoder = ImageTextEncoder.load(device=device)
     kept = runs / f"{model.digest}-{model.placement.precision}-{code_digest(paint)}"
     rows = subjects()
@@ -156,14 +177,14 @@ def run(
     notes, tiles = [], []
     for row in rows:
         images, judged = seen(row, row.order(seeds))
-        best = int(judged.order()[0])
-        tiles.append(torch.cat([images[best : best + 1], images[: COLUMNS - 1]]))
+        best = judged.order()[:BEST]
+        tiles.append(torch.cat([images[best], images[:BEST]]))
         notes.append(
             {
                 "kind": row.kind,
                 "name": row.name,
                 "prompts": list(row.prompts),
-                "best": best,
+                "best": best.tolist(),
                 "alignment": _rounded(judged.alignment),
                 "concealment": _rounded(judged.concealment),
                 "readings": _rounded(judged.similarity.diagonal(dim1=1, dim2=2).mean(dim=0)),
@@ -191,7 +212,9 @@ def run(
         results={"pictures": total, "rows": notes},
         seconds=spent(kept, time.monotonic() - start),
     )
-    return save(out, {"pictures.png": sheet_png(as_bytes(torch.cat(tiles)), columns=COLUMNS)}, card)
+    return save(
+        out, {"pictures.png": sheet_png(as_bytes(torch.cat(tiles)), columns=2 * BEST)}, card
+    )
 
 
 def is_stale(folder: Path, *, seeds: int = SEEDS) -> bool:

@@ -4,7 +4,7 @@ The captions are those of real pictures that no network was trained on; the judg
 encoder, which learned from pictures that the generator never saw.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +41,13 @@ class Row:
     """One set of pictures beside real ones.
 
     Attributes:
+        cosine: The mean cosine of a picture and its caption, by the encoder.
         r_precision: How often a picture's own caption is found among a hundred.
         frechet: The Fréchet distance to other real pictures, on the encoder's features.
         kernel: The kernel distance to them.
     """
 
+    cosine: float
     r_precision: float
     frechet: float
     kernel: float
@@ -70,25 +72,26 @@ class Judge:
     reference: Features
 
     @classmethod
-    def of(cls, data: Path, model: TextToImage, pictures: int) -> "Judge":
+    def of(cls, data: Path, device: torch.device, pictures: int, *, familiar: bool) -> "Judge":
         """Paint the real pictures, and describe them.
 
         Args:
             data: The folder of the sprites.
-            model: The model that is judged.
+            device: Where the encoder runs.
             pictures: How many captions there are.
+            familiar: Whether the pictures show familiar concepts and the write-up's subjects only.
 
         Raises:
-            WeightsError: The model or the encoder has no card.
+            WeightsError: The encoder's weights are missing or damaged.
             SpriteError: The sprites are missing or damaged.
         """
-        encoder = ImageTextEncoder.load(device=model.device)
+        encoder = ImageTextEncoder.load(device=device)
         unseen = PaintedPictures(
             data,
             2 * pictures,
             seed=contrastive.UNSEEN_SEED,
-            familiar=preset_of(model).familiar,
-            device=model.device,
+            familiar=familiar,
+            device=device,
         )
         real, captions = _all(unseen)
         return cls(
@@ -99,18 +102,25 @@ class Judge:
             encoder.features(real[pictures:]),
         )
 
+    def ceiling_and_floor(self) -> dict[str, Row]:
+        """Measure the real pictures, beside their captions and beside each other's."""
+        shuffled = torch.randperm(len(self.texts), generator=torch.Generator().manual_seed(0))
+        return {
+            "real": self.row(self.real),
+            "real, captions shuffled": self.row(self.real, self.texts[shuffled]),
+        }
+
     def row(self, images: Images, texts: Vectors | None = None) -> Row:
         """Measure pictures, one for each caption, beside their captions or beside others.
 
         R-precision is among 100 captions, or half of the pictures' where that is fewer.
         """
         texts, features = self.texts if texts is None else texts, self.encoder.features(images)
-        generator = torch.Generator().manual_seed(0)
+        vectors, generator = self.encoder.images(images), torch.Generator().manual_seed(0)
         among = min(CANDIDATES, len(texts) // 2)
-        found = r_precision(
-            self.encoder.images(images), texts, candidates=among, generator=generator
-        )
+        found = r_precision(vectors, texts, candidates=among, generator=generator)
         return Row(
+            cosine=round((vectors * texts).sum(dim=1).mean().item(), 4),
             r_precision=round(found, 4),
             frechet=round(frechet_distance(features, self.reference), 4),
             kernel=round(kernel_distance(features, self.reference), 5),
@@ -130,9 +140,10 @@ def sampled(
     kept: Path,
     *,
     step: Step,
-    timesteps: Sequence[int] | None = None,
+    timesteps: Sequence[int],
     interval: tuple[int, int] | None = None,
-) -> Iterator[Images]:
+    say: Callable[[int], object],
+) -> Images:
     """Sample a picture for each caption, keeping each batch on the disk.
 
     Picture ``i`` is the ``i``-th of the seed 0, however it is sampled.
@@ -145,11 +156,13 @@ def sampled(
         step: As in :func:`fundiff.sampling.denoise`.
         timesteps: As in :func:`fundiff.sampling.denoise`.
         interval: As in :class:`fundiff.guidance.Guided`.
+        say: Is told after each batch how many pictures there are.
 
-    Yields:
-        The pictures of a batch, rounded to bytes as they are kept, in [-1, 1].
+    Returns:
+        The pictures, rounded to bytes as they are kept, in [-1, 1].
     """
     kept.mkdir(parents=True, exist_ok=True)
+    parts = []
     for first in range(0, len(captions), _TOGETHER):
         path = kept / f"{first:06}.safetensors"
         told = captions[first : first + _TOGETHER]
@@ -158,8 +171,9 @@ def sampled(
             denoiser = guided(cond, model.denoiser(), scale=scale, interval=interval)
             x = sample(denoiser, model.schedule, x, timesteps, step=step, seed=0, first=first)
             write(path, safetensors.torch.save({"pictures": as_bytes(x)}))
-        pictures = safetensors.torch.load(path.read_bytes())["pictures"]
-        yield pictures.float() / 127.5 - 1
+        parts.append(safetensors.torch.load(path.read_bytes())["pictures"])
+        say(first + len(told))
+    return torch.cat(parts).float() / 127.5 - 1
 
 
 def as_bytes(images: Images) -> UInt8[Tensor, "batch 3 height width"]:
@@ -174,10 +188,11 @@ def preset_of(model: TextToImage) -> text_to_image.ModelPreset:
     return text_to_image.PRESETS[model.card.preset]
 
 
-def identity(data: Path, model: TextToImage) -> str:
+def identity(data: Path, model: TextToImage, *, familiar: bool) -> str:
     """Name what samples of unseen captions depend on, as a folder's name."""
-    sprites = EmojiPictures(data, seed=contrastive.UNSEEN_SEED).digest
-    return f"{model.digest}-{model.placement.precision}-{sprites}-{code_digest(sampled)}"
+    sprites = EmojiPictures(data, seed=contrastive.UNSEEN_SEED).digest[:16]
+    world = "familiar" if familiar else "all"
+    return f"{model.digest}-{model.placement.precision}-{sprites}-{world}-{code_digest(sampled)}"
 
 
 def _all(data: CaptionedPictures) -> tuple[Images, Captions]:

@@ -223,8 +223,8 @@ class Recipe:
             preset: The preset that they should be of; weights of the preset ``full`` may always be.
 
         Returns:
-            True where there are none, they are damaged or unfinished, or the preset, its precision
-            left aside, or the code has changed since.
+            True where there are none, they are damaged or unfinished, or the preset or the code has
+            changed since; its precision, and how often states are saved, are left aside.
 
         Raises:
             FundiffError: There is no such preset.
@@ -236,7 +236,8 @@ class Recipe:
             return True
         if card.preset == KEPT:
             preset, wanted = KEPT, self.preset(KEPT).plan
-        plan = json.loads(json.dumps(asdict(wanted))) | {"precision": card.plan.get("precision")}
+        aside = {name: card.plan.get(name) for name in ("precision", "save_every")}
+        plan = json.loads(json.dumps(asdict(wanted))) | aside
         found = card.recipe, card.preset, card.plan, card.code, card.notes["finished"]
         return found != (self.name, preset, plan, self.code, True)
 

@@ -9,23 +9,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from fundiff.data.sheets import sheet_png
+from fundiff.digest import code_digest
 from fundiff.errors import FundiffError
+from fundiff.jobs.order import Order
 from fundiff.metrics.distances import nearest
 from fundiff.models.if_model import load
 from fundiff.models.image_text import Features, ImageTextEncoder
-from fundiff.models.weights import Measurement, require_replaceable, save
-from fundiff.painters.captioned import PaintedPictures
+from fundiff.models.weights import Measurement, require_replaceable, save, verify
 from fundiff.painters.emoji.dataset import EmojiPictures
-from fundiff.process import ddim_step
 from fundiff.recipes import contrastive, measuring, text_to_image
-from fundiff.recipes.caption_tasks import CaptionedPictures
 from fundiff.recipes.device import device_here, spent
 from fundiff.recipes.judging import (
     Judge,
+    Row,
     as_bytes,
     identity,
     painted_set,
@@ -33,6 +33,7 @@ from fundiff.recipes.judging import (
     sampled,
 )
 from fundiff.recipes.measuring import identities, measurement
+from fundiff.solvers import SOLVERS
 
 NAME = "scores"
 """The recipe's name."""
@@ -41,7 +42,16 @@ SCALES = (1.0, 2.0, 4.0, 7.0, 12.0)
 """The guidance scales that are compared."""
 
 SHOWN = 4.0
-"""The scale of the samples whose nearest neighbours are shown."""
+"""The scale of the samples that are shown, and that two models are compared by."""
+
+BESIDE = "beside"
+"""The row of the weights that are compared with, at the scale that is shown."""
+
+NEIGHBOURS = 20_000
+"""Among how many training pictures, and as many new ones, the nearest of a sample is sought."""
+
+NEW_SEED = 3
+"""The seed of pictures that nobody has seen, to hold the training pictures against."""
 
 STYLES = (
     "a photo of",
@@ -76,6 +86,8 @@ def run(
     out: Path,
     *,
     pictures: int = 500,
+    beside: Path | None = None,
+    compiled: bool = False,
     say: Callable[[int, int], object] = lambda done, of: None,
 ) -> Measurement:
     """Sample, measure, and write the numbers and what they were measured on.
@@ -88,6 +100,8 @@ def run(
         out: The folder to write: the card, whose notes have the numbers, and sheets of pictures.
         pictures: How many pictures are sampled at each guidance scale, and compared with as many
             real ones; at least 200, so that a hundred captions differ.
+        beside: A folder of other weights to compare with, such as those before these.
+        compiled: As in :func:`fundiff.models.if_model.load`.
         say: Is told how many samples there are, of how many.
 
     Returns:
@@ -103,28 +117,43 @@ def run(
         raise FundiffError(f"the numbers need at least 200 pictures, got {pictures}")
     require_replaceable(out)
     start, device = time.monotonic(), device_here()
-    model = load(text_to_image.RECIPE.name, device=device)
-    judge, preset = Judge.of(data, model, pictures), preset_of(model)
-    encoder, real = judge.encoder, judge.real
-    shuffled = torch.randperm(pictures, generator=torch.Generator().manual_seed(0))
-    rows = {"real": judge.row(real)}
-    rows["real, captions shuffled"] = judge.row(real, judge.texts[shuffled])
-    shown = torch.empty(0)
-    for number, scale in enumerate(SCALES):
-        kept = runs / f"{identity(data, model)}-scale-{scale:g}"
-        parts = []
-        for part in sampled(model, judge.captions, scale, kept, step=ddim_step):
-            parts.append(part)
-            say(number * pictures + sum(map(len, parts)), len(SCALES) * pictures)
-        made = torch.cat(parts).to(device)
-        rows[f"{scale:g}"] = judge.row(made)
-        shown = made[: 4 * _COLUMNS] if scale == SHOWN else shown
-    training = PaintedPictures(data, preset.pictures, familiar=preset.familiar, device=device)
+    model = load(text_to_image.RECIPE.name, device=device, compiled=compiled)
+    models = [model] if beside is None else [model, load(beside, device=device, compiled=compiled)]
+    familiar, before = preset_of(model).familiar, 0
+    solver = SOLVERS[Order.solver]
+    way = f"{code_digest(solver.step, solver.timesteps)}-{Order.steps}"
+    total = pictures * (len(SCALES) + len(contrastive.WORLDS) * len(models) - 1)
+    worlds: dict[str, dict[str, Row]] = {}
+    for world, narrow in contrastive.WORLDS.items():
+        judge = Judge.of(data, model.device, pictures, familiar=narrow)
+        worlds[world] = judge.ceiling_and_floor()
+        for each in models:
+            own = each is model and narrow == familiar
+            for scale in SCALES if own else (SHOWN,):
+
+                def tell(done: int, before: int = before) -> None:
+                    say(before + done, total)
+
+                made = sampled(
+                    each,
+                    judge.captions,
+                    scale,
+                    runs / f"{identity(data, each, familiar=narrow)}-{way}-{scale:g}",
+                    timesteps=solver.timesteps(each.schedule, Order.steps),
+                    step=solver.step,
+                    say=tell,
+                ).to(device)
+                before += pictures
+                worlds[world][f"{scale:g}" if each is model else BESIDE] = judge.row(made)
+                if own and scale == SHOWN:
+                    samples, real = made, judge.real
+    encoder, shown = judge.encoder, samples[: 4 * _COLUMNS]
+    training = EmojiPictures(data, seed=0, familiar=familiar)
     known = _features(encoder, training)
-    ours, others = nearest(encoder.features(shown), known), nearest(encoder.features(real), known)
-    neighbours, _ = training.batch(ours.indices.cpu())
-    styles, style_words = _examples(data, preset.familiar, STYLES, _begins)
-    scenes, scene_words = _examples(data, preset.familiar, SCENES, _has)
+    new = _features(encoder, EmojiPictures(data, seed=NEW_SEED, familiar=familiar))
+    neighbours, _ = training.batch(nearest(encoder.features(shown), known).indices.tolist())
+    styles, style_words = _examples(training, STYLES, _begins)
+    scenes, scene_words = _examples(training, SCENES, _has)
     contents = {
         "samples.png": sheet_png(as_bytes(shown), columns=_COLUMNS),
         "neighbours.png": sheet_png(neighbours, columns=_COLUMNS),
@@ -139,14 +168,20 @@ def run(
         settings={
             "pictures": pictures,
             "scales": list(SCALES),
-            "steps": len(model.schedule.timesteps()),
+            "own world": next(w for w, f in contrastive.WORLDS.items() if f == familiar),
+            "steps": Order.steps,
+            "solver": Order.solver,
+            "beside": beside and verify(beside).identity,
         },
         results={
-            "rows": {name: vars(row) for name, row in rows.items()},
-            "nearest": {
-                "samples": _rounded(ours.distances),
-                "unseen real pictures": _rounded(others.distances),
-                "training pictures": len(training),
+            "worlds": {
+                world: {name: vars(row) for name, row in rows.items()}
+                for world, rows in worlds.items()
+            },
+            "nearer to a training picture": {
+                "samples": _nearer(encoder.features(samples), known, new),
+                "unseen real pictures": _nearer(encoder.features(real), known, new),
+                "of": NEIGHBOURS,
             },
             "captions": {
                 "samples.png": f"prompted by the first captions, guidance {SHOWN:g}",
@@ -176,14 +211,24 @@ def is_stale(folder: Path) -> bool:
     return measuring.is_stale(folder, weights, painted_set())
 
 
-def _rounded(distances: Tensor) -> list[float]:
-    return [round(distance, 4) for distance in distances.tolist()]
+def _nearer(
+    features: Features,
+    known: Float[Tensor, "real feature"],
+    new: Float[Tensor, "real feature"],
+) -> float:
+    """Return the share whose nearest training picture is nearer than the nearest new one.
+
+    It is a half, but for chance, where nothing was learned by heart: then neither set is special.
+    """
+    ours, others = nearest(features, known).distances, nearest(features, new).distances
+    return round((ours < others).float().mean().item(), 4)
 
 
-def _features(encoder: ImageTextEncoder, data: CaptionedPictures) -> Features:
-    """Describe all pictures, a few at a time for the memory's sake."""
-    parts = torch.arange(len(data)).split(encoder.together)
-    return torch.cat([encoder.features(data.batch(i)[0].float() / 127.5 - 1) for i in parts])
+def _features(encoder: ImageTextEncoder, source: EmojiPictures) -> Features:
+    """Describe the first pictures, a few at a time for the memory's sake."""
+    parts = torch.arange(NEIGHBOURS).split(encoder.together)
+    pictures = (source.batch(part.tolist())[0] for part in parts)
+    return torch.cat([encoder.features(some.float() / 127.5 - 1) for some in pictures])
 
 
 def _begins(caption: str, words: str) -> bool:
@@ -195,10 +240,9 @@ def _has(caption: str, words: str) -> bool:
 
 
 def _examples(
-    data: Path, familiar: bool, kinds: Sequence[str], fits: Callable[[str, str], bool]
+    source: EmojiPictures, kinds: Sequence[str], fits: Callable[[str, str], bool]
 ) -> tuple[UInt8[Tensor, "picture 3 64 64"], list[list[str]]]:
     """Find the first training pictures of each kind, by their captions."""
-    source = EmojiPictures(data, seed=0, familiar=familiar)
     found: dict[str, list[tuple[Tensor, str]]] = {kind: [] for kind in kinds}
     for index in range(_LOOKED_AT):
         if all(len(examples) == _COLUMNS for examples in found.values()):

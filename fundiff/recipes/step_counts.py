@@ -18,19 +18,25 @@ from fundiff.errors import FundiffError
 from fundiff.guidance import Guided, batches
 from fundiff.models.if_model import TextToImage, load
 from fundiff.models.weights import Measurement, require_replaceable, save
-from fundiff.process import ddpm_step
 from fundiff.recipes import contrastive, measuring, text_to_image
 from fundiff.recipes.device import device_here, spent
-from fundiff.recipes.judging import Judge, as_bytes, identity, painted_set, sampled
+from fundiff.recipes.judging import (
+    Judge,
+    as_bytes,
+    identity,
+    painted_set,
+    preset_of,
+    sampled,
+)
 from fundiff.recipes.measuring import identities, measurement
 from fundiff.schedule import NoiseSchedule
-from fundiff.solvers import GRIDS, SOLVERS, dpm_step
+from fundiff.solvers import GRIDS, SOLVERS
 
 NAME = "steps"
 """The recipe's name."""
 
-SCALE = 4.0
-"""The guidance scale."""
+SCALE, STRONG = 4.0, 7.0
+"""The guidance scale, and a stronger one."""
 
 LEVELS = (0.28, 5.42)
 """Where guidance in an interval begins and ends, as noise over signal, by Kynkäänniemi et al."""
@@ -51,27 +57,34 @@ class Way:
         steps: In how many steps.
         grid: Where they stop, a name in :data:`fundiff.solvers.GRIDS`.
         limited: Whether guidance is limited to an interval.
+        scale: The guidance scale.
     """
 
     solver: str
     steps: int
     grid: str = "time"
     limited: bool = False
+    scale: float = SCALE
 
     @property
     def name(self) -> str:
         """What the results are called."""
         grid = f", evenly in {self.grid}" if self.grid != "time" else ""
-        return f"{self.solver}, {self.steps}{grid}{', in an interval' if self.limited else ''}"
+        limits = ", in an interval" if self.limited else ""
+        scale = f", guidance {self.scale:g}" if self.scale != SCALE else ""
+        return f"{self.solver}, {self.steps}{grid}{limits}{scale}"
 
 
 WAYS = (
-    *(Way(solver, steps) for solver in ("ddim", "dpm") for steps in (34, 16, 12, 8)),
-    *(Way("dpm", steps, grid="log-SNR") for steps in (16, 12, 8)),
+    *(Way("ddim", steps) for steps in (34, 16, 12, 8)),
+    *(Way("dpm", steps, grid) for grid in ("time", "log-SNR") for steps in (16, 12, 8)),
     Way("ddpm", 34),
-    *(Way("ddim", steps, limited=True) for steps in (34, 12)),
+    Way("ddim", 34, limited=True),
+    Way("dpm", 12, "log-SNR", limited=True),
+    *(Way("ddim", steps, scale=STRONG) for steps in (34, 16)),
+    *(Way("dpm", steps, "log-SNR", scale=STRONG) for steps in (16, 12)),
 )
-"""All that is compared; the first is what the others are compared with."""
+"""All that is compared, with the first of the same guidance."""
 
 
 def interval(schedule: NoiseSchedule) -> tuple[int, int]:
@@ -87,6 +100,7 @@ def run(
     out: Path,
     *,
     pictures: int = PICTURES,
+    compiled: bool = False,
     say: Callable[[int, int], object] = lambda done, of: None,
 ) -> Measurement:
     """Sample in every way, measure, and write the numbers and some of the pictures.
@@ -98,6 +112,7 @@ def run(
         runs: Where the samples are kept.
         out: The folder to write: the card, whose notes have the numbers, and a sheet of pictures.
         pictures: How many captions are sampled in each way, at least 50.
+        compiled: As in :func:`fundiff.models.if_model.load`.
         say: Is told how many samples there are, of how many.
 
     Returns:
@@ -113,33 +128,37 @@ def run(
         raise FundiffError(f"the numbers need at least 50 pictures, got {pictures}")
     require_replaceable(out)
     start = time.monotonic()
-    model = load(text_to_image.RECIPE.name, device=device_here())
-    judge, limits = Judge.of(data, model, pictures), interval(model.schedule)
+    model = load(text_to_image.RECIPE.name, device=device_here(), compiled=compiled)
+    limits, familiar = interval(model.schedule), preset_of(model).familiar
+    judge = Judge.of(data, model.device, pictures, familiar=familiar)
     rows: dict[str, dict[str, object]] = {"real": vars(judge.row(judge.real))}
-    base, tiles = torch.empty(0), []
-    of = f"{identity(data, model)}-{code_digest(dpm_step, ddpm_step)}"
+    base: dict[float, Tensor] = {}
+    tiles = []
+    of = identity(data, model, familiar=familiar)
     for number, way in enumerate(WAYS):
         guided_at = limits if way.limited else None
-        timesteps, parts = GRIDS[way.grid](model.schedule, way.steps), []
-        for part in sampled(
+
+        def tell(done: int, before: int = number * pictures) -> None:
+            say(before + done, len(WAYS) * pictures)
+
+        step, grid = SOLVERS[way.solver].step, GRIDS[way.grid]
+        timesteps = grid(model.schedule, way.steps)
+        made = sampled(
             model,
             judge.captions,
-            SCALE,
-            runs / f"{of}-{way.name}",
+            way.scale,
+            runs / f"{of}-{code_digest(step, grid)}-{way.name}",
             timesteps=timesteps,
-            step=SOLVERS[way.solver],
+            step=step,
             interval=guided_at,
-        ):
-            parts.append(part)
-            say(number * pictures + sum(map(len, parts)), len(WAYS) * pictures)
-        made = torch.cat(parts)
+            say=tell,
+        )
         cosines = (judge.encoder.images(made) * judge.texts).sum(dim=1)
-        base = cosines if number == 0 else base
+        base.setdefault(way.scale, cosines)
         rows[way.name] = {
             "calls": way.steps,
             "looks": looks(model, timesteps, guided_at),
-            "cosine": round(cosines.mean().item(), 4),
-            "difference": paired(cosines - base),
+            "difference": paired(cosines - base[way.scale]),
             **vars(judge.row(made)),
         }
         tiles.append(made[:COLUMNS])
@@ -148,7 +167,7 @@ def run(
         "what fewer calls of the text-to-image model cost",
         weights=identities(text_to_image.RECIPE.name, contrastive.RECIPE.name),
         data=measured_on(),
-        settings={"pictures": pictures, "scale": SCALE, "interval": list(limits)},
+        settings={"pictures": pictures, "interval": list(limits)},
         results={"rows": rows},
         seconds=spent(runs, time.monotonic() - start),
     )

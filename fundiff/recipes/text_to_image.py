@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -49,6 +48,9 @@ PROMPTS = (
 )
 """The prompts of the uncurated grid, the write-up's and some of the wide world."""
 
+MANY = 50_000
+"""From how many pictures on it pays to start processes that paint them."""
+
 ON_CPU = 32
 """How many pictures go through the network together on a CPU, for the memory's sake."""
 
@@ -84,41 +86,44 @@ def grids(*steps: int) -> dict[int, str]:
     return {step: f"samples-{step:06}.png" for step in steps}
 
 
-PRESETS = {
-    "cpu": ModelPreset(
-        channels=(32, 64, 128),
-        layers=1,
-        attend=1,
-        dropout=0.0,
-        pictures=24_000,
-        familiar=True,
-        plan=Plan(
-            steps=6_600,
-            batch_size=32,
-            learning_rate=1e-3,
-            warmup=200,
-            decay=0.5,
-            betas=(0.9, 0.99),
-            clip=1.0,
-            ema=0.999,
-            report_every=25,
-            save_every=250,
-        ),
-        shown=grids(1_600, 3_300, 5_000),
+CPU = ModelPreset(
+    channels=(32, 64, 128),
+    layers=1,
+    attend=1,
+    dropout=0.0,
+    pictures=24_000,
+    familiar=True,
+    plan=Plan(
+        steps=6_600,
+        batch_size=32,
+        learning_rate=1e-3,
+        warmup=200,
+        decay=0.5,
+        betas=(0.9, 0.99),
+        clip=1.0,
+        ema=0.999,
+        report_every=25,
+        save_every=250,
     ),
+    shown=grids(1_600, 3_300, 5_000),
+)
+"""The preset ``cpu``."""
+
+PRESETS = {
+    "cpu": CPU,
     "full": ModelPreset(
-        channels=(112, 192, 256),
-        layers=2,
+        channels=(128, 192, 256),
+        layers=1,
         attend=2,
-        dropout=0.1,
-        pictures=200_000,
+        dropout=0.0,
+        pictures=400_000,
         familiar=False,
         plan=Plan(
-            steps=8_000,
-            batch_size=512,
+            steps=5_950,
+            batch_size=256,
             learning_rate=1e-3,
             warmup=500,
-            decay=0.2,
+            decay=0.5,
             betas=(0.9, 0.99),
             clip=1.0,
             ema=0.999,
@@ -126,14 +131,14 @@ PRESETS = {
             report_every=50,
             save_every=1_000,
         ),
-        shown=grids(500, 1_000, 2_000, 4_000),
+        shown=grids(350, 700, 1_450, 2_950),
     ),
 }
 """The presets by name."""
 
 
 def painted(data: Path | None, pictures: int, *, familiar: bool, seed: int = 0) -> PaintedPictures:
-    """Have pictures painted for training, on a GPU by as many processes as there are cores.
+    """Have pictures painted for training, many of them by as many processes as there are cores.
 
     Args:
         data: The folder of the sprites; None for the one that they are built in.
@@ -144,10 +149,14 @@ def painted(data: Path | None, pictures: int, *, familiar: bool, seed: int = 0) 
     Returns:
         The pictures with their captions, which are painted when they are needed.
     """
-    device = device_here()
-    painters = (os.cpu_count() or 1) if device == "cuda" else 0
-    where: dict[str, Any] = {"device": device, "painters": painters}
-    return PaintedPictures(data or EMOJI, pictures, seed=seed, familiar=familiar, **where)
+    return PaintedPictures(
+        data or EMOJI,
+        pictures,
+        seed=seed,
+        familiar=familiar,
+        device=device_here(),
+        painters=(os.cpu_count() or 1) if pictures >= MANY else 0,
+    )
 
 
 class ModelTraining:

@@ -22,10 +22,10 @@ from fundiff.models.placement import this_machine
 from fundiff.models.weights import shipped
 from fundiff.recipes.text_to_image import PROMPTS
 from fundiff.sampling import sample
-from fundiff.solvers import SOLVERS, even_timesteps
+from fundiff.solvers import SOLVERS
 from fundiff.types import Images
 
-PROMPT, COUNT, SCALE = "a photo of a dog", 5, 7.0
+PROMPT, COUNT, SCALE = "a photo of a dog", 5, Order.scale
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,9 @@ def by_default() -> dict[str, Callable[[], object]]:
             model, dpm=True, num_inference_steps=steps
         ),
         f"fundiff: DDIM, {whole} steps": lambda: ours(model, steps=whole),
-        f"fundiff, as its commands paint: DDIM, {steps} steps": lambda: ours(model, steps=steps),
-        f"fundiff: DPM-Solver++, {steps} steps": lambda: ours(model, steps=steps, solver="dpm"),
+        f"fundiff, as its commands paint: DPM-Solver++, {steps} steps": lambda: ours(
+            model, steps=steps, solver=Order.solver
+        ),
     }
 
 
@@ -197,8 +198,9 @@ def ours(
 ) -> Images:
     """Paint the same number of pictures."""
     denoiser = guided(model.denoiser(prompt), model.denoiser(), scale=SCALE)
-    timesteps, step = even_timesteps(model.schedule, steps), SOLVERS[solver]
-    return sample(denoiser, model.schedule, model.noise(COUNT), timesteps, step=step).cpu()
+    way, x = SOLVERS[solver], model.noise(COUNT)
+    timesteps = way.timesteps(model.schedule, steps)
+    return sample(denoiser, model.schedule, x, timesteps, step=way.step).cpu()
 
 
 TABLES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {

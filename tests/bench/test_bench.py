@@ -6,6 +6,7 @@ import bench
 import pytest
 import torch
 
+from fundiff.jobs.order import Order
 from fundiff.models.if_model import load
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.recipes.text_to_image import PROMPTS
@@ -58,7 +59,7 @@ def test_every_contender_paints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "sample", counted)
     for call in bench.by_default().values():
         call()
-    assert taken == [34, 16, 16]
+    assert taken == [34, Order.steps]
 
 
 def test_the_fit_is_the_judges(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from fundiff.metrics.alignment import alignment, concealment, cosine_scale, simi
 from fundiff.models.if_model import TextToImage, load
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.sampling import sample
-from fundiff.solvers import even_timesteps
+from fundiff.solvers import dpm_step, log_snr_timesteps
 from fundiff.views import Identity
 
 ROOT = Path(__file__).parents[2]
@@ -60,8 +60,8 @@ def test_an_order_of_an_illusion_is_its_denoiser_sampled(
     conds, none = [plain.denoiser(prompt) for prompt in PAIR], plain.denoiser()
     denoiser = FLIPPED.guided(conds, none, scale=2.0)
     list(paint(plain, Order(PAIR[0], steps=3), tmp_path / "b.png"))
-    timesteps = even_timesteps(plain.schedule, 3)
-    x = sample(denoiser, plain.schedule, plain.noise(), timesteps)
+    step, timesteps = dpm_step, log_snr_timesteps(plain.schedule, 3)
+    x = sample(denoiser, plain.schedule, plain.noise(), timesteps, step=step)
     shown = load_picture(tmp_path / "a.png", size=32)
     torch.testing.assert_close(shown, x.clamp(-1, 1), rtol=0, atol=2.1 / 255)
     other = load_picture(tmp_path / "b.png", size=32)

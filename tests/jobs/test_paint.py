@@ -13,6 +13,7 @@ import tiny_floyd
 import torch
 from PIL import Image
 
+from fundiff.cli import paint as paint_cli
 from fundiff.cli.main import main
 from fundiff.data.pictures import load_picture, picture, save_picture, to_uint8
 from fundiff.errors import FundiffError
@@ -21,7 +22,7 @@ from fundiff.jobs.order import CHUNK, Order, OrderError
 from fundiff.jobs.paint import BLOCK, paint
 from fundiff.models.if_model import TextToImage, load
 from fundiff.sampling import sample, sdedit
-from fundiff.solvers import SOLVERS, even_timesteps
+from fundiff.solvers import SOLVERS, dpm_step, log_snr_timesteps
 from fundiff.types import Images
 
 STEPS = 3
@@ -107,7 +108,7 @@ def test_what_is_there_is_not_painted_again(
 
 
 @pytest.mark.parametrize(
-    "other", [{"prompt": "a man"}, {"seed": 1}, {"scale": 2.0}, {"steps": 4}, {"solver": "dpm"}]
+    "other", [{"prompt": "a man"}, {"seed": 1}, {"scale": 2.0}, {"steps": 4}, {"solver": "ddim"}]
 )
 def test_other_pictures_are_left_alone(
     other: dict[str, Any], model: TextToImage, tmp_path: Path
@@ -165,8 +166,8 @@ def test_an_edit_is_sdedit(model: TextToImage, tmp_path: Path) -> None:
     order = Order("a dog", picture=source, i_start=2, scale=1.0, steps=STEPS)
     run(plain, order, tmp_path / "a.png")
 
-    timesteps = even_timesteps(plain.schedule, STEPS)
-    edited = sdedit(plain.denoiser("a dog"), plain.schedule, source, timesteps, i_start=2)
+    dog, timesteps = plain.denoiser("a dog"), log_snr_timesteps(plain.schedule, STEPS)
+    edited = sdedit(dog, plain.schedule, source, timesteps, i_start=2, step=dpm_step)
     painted = load_picture(tmp_path / "a.png", size=32)
     torch.testing.assert_close(painted, edited.clamp(-1, 1), rtol=0, atol=2.1 / 255)
 
@@ -175,10 +176,11 @@ def test_an_edit_is_sdedit(model: TextToImage, tmp_path: Path) -> None:
 def test_an_order_walks_by_its_solver(solver: str, model: TextToImage, tmp_path: Path) -> None:
     plain = replace(model, threshold=None)
     run(plain, Order("a dog", seed=4, scale=1.0, steps=STEPS, solver=solver), tmp_path / "a.png")
-    x, timesteps = plain.noise(1, 4), even_timesteps(plain.schedule, STEPS)
+    way, x = SOLVERS[solver], plain.noise(1, 4)
+    timesteps = way.timesteps(plain.schedule, STEPS)
     walk = partial(sample, plain.denoiser("a dog"), plain.schedule, x, timesteps)
     painted = load_picture(tmp_path / "a.png", size=32)
-    expected = walk(step=SOLVERS[solver], seed=4).clamp(-1, 1)
+    expected = walk(step=way.step, seed=4).clamp(-1, 1)
     torch.testing.assert_close(painted, expected, rtol=0, atol=2.1 / 255)
 
 
@@ -219,6 +221,14 @@ def test_walks_and_names_that_make_no_sense_are_refused(model: TextToImage, tmp_
     source = picture("campanile", size=32)
     with pytest.raises(OrderError, match="index from 0 to 2, got 3"):
         run(model, Order("", picture=source, i_start=3, steps=STEPS), tmp_path / "a.png")
+
+
+def test_commands_paint_as_orders_do_by_default() -> None:
+    assert (
+        Order.scale,
+        Order.steps,
+        Order.solver,
+    ) == (paint_cli.SCALE, paint_cli.STEPS, paint_cli.SOLVER)
 
 
 def test_the_command_line_paints(

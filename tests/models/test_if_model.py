@@ -451,6 +451,12 @@ def test_the_hubs_refusals_say_what_to_do(
         load("DeepFloyd/IF-I-M-v1.0")
 
 
+def test_loading_a_network_in_shards_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(list((shipped("text-to-image") / "unet").glob("*.safetensors"))) > 1
+    load("text-to-image", device="cpu")
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.slow
 def test_a_compiled_model_paints_the_same(generator: torch.Generator) -> None:
     x = torch.randn(2, 3, 64, 64, generator=generator)

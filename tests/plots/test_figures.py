@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from fundiff.errors import FundiffError
-from fundiff.plots.curves import curves, loss_curve, panels
+from fundiff.plots.curves import curves, panels
 from fundiff.plots.figures import Pictures, image_grid, image_row
 from fundiff.plots.players import animation
 from fundiff.plots.style import COLOURS, INK
@@ -160,18 +160,9 @@ def test_curves_hold_their_numbers() -> None:
     assert [numbers(line) for line in axes.lines] == [[3, 2, 1], [1, 1, 2]]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("time", "height (m)")
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-    assert axes.get_legend() is not None
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
     assert figure._repr_svg_().lstrip().startswith("<?xml")
-
-
-def test_loss_curve_smooths_without_bias() -> None:
-    (axes,) = loss_curve([2.0] * 50, smoothing=0.9).axes
-    assert numbers(axes.lines[1]) == pytest.approx([2.0] * 50)
-    (axes,) = loss_curve(torch.tensor([1.0, 3.0]), smoothing=0.5).axes
-    assert numbers(axes.lines[0]) == [1, 3]
-    assert numbers(axes.lines[1]) == pytest.approx([1, (0.25 + 1.5) / 0.75])
-    (axes,) = loss_curve([1.0, 3.0], smoothing=0).axes
-    assert len(axes.lines) == 1
 
 
 def test_animation_holds_every_frame_and_asks_for_nothing() -> None:
@@ -218,9 +209,6 @@ def test_an_animation_rests_on_a_frame(rest: int | None, label: str, start: str)
         (lambda x: panels({}, x_label=""), "at least one measure to plot, got none"),
         (lambda x: panels({"m": {"a": ([1, 2], [3])}}, x_label=""), "'a' has 1 values of m for 2"),
         (lambda x: curves([1, 2], {"a": [1]}, x_label="", y_label=""), "'a' has 1 points for 2"),
-        (lambda x: loss_curve([]), "at least one loss"),
-        (lambda x: loss_curve([1.0, 0.0]), "all above 0"),
-        (lambda x: loss_curve([1.0], smoothing=1), "smoothing must lie in"),
         (lambda x: animation([], [], alt=""), "at least one frame"),
         (lambda x: animation([x, x[:1]], ["a", "b"], alt=""), "all of one shape"),
         (lambda x: animation([x], ["a", "b"], alt=""), "expected 1 frame titles"),

