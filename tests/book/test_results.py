@@ -66,7 +66,7 @@ def test_seeds_and_weights_of_known_figures(found: list[Result]) -> None:
     named = {picture.name: picture for each in found for picture in each.pictures}
     known = {
         "fig-forward": (("0",), ()),
-        "fig-anagram-best": (("0", "1"), ("image-text", "text-to-image")),
+        "fig-anagram-best": (("0",), ("illusions", "text-to-image")),
         "fig-letters": ((), ("glyph-class", "mnist-class")),
         "fig-unet": ((), ()),
     }
