@@ -53,7 +53,8 @@
     document.body.append(window_);
     for (const picture of all(".bd-article :is(figure, .cell_output) img")) {
       if (picture.closest("a, button")) continue;
-      if (picture.getAttribute("width") > 1000) {
+      // A chart's words shrink with it, before a picture's pixels do.
+      if (picture.getAttribute("width") > (picture.src.endsWith(".svg") ? 800 : 1000)) {
         const frame = made("div", {className: "wide"});
         picture.replaceWith(frame);
         frame.append(picture);
