@@ -1,19 +1,37 @@
 """Files that are written whole or not at all, never over what isn't ours, and their digests."""
 
+import errno
 import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
 
 from fundiff.errors import FundiffError
+
+ABANDONED = 60.0
+"""After how many seconds a temporary file that nobody touches is what a killed process left."""
+
+_UNSYNCED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+
+
+class OccupiedError(FundiffError):
+    """Something that isn't ours lies where a result should go; the message names it."""
+
+
+class PlaceError(FundiffError):
+    """A folder that can't be written to; the message names it and says why."""
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that a reader finds the old one or the new one, never a part.
 
     The bytes go to a temporary file in the same folder, to the disk, and then under their name.
-    When that fails, as on a full disk, the temporary file is removed and the old file is left.
+    When that fails, as on a full disk, the temporary file is removed and the old file is left. A
+    new file is as private as the user's umask says, a replaced one at least as private as it was.
+    A link stays one, and what it points to is replaced.
 
     Args:
         path: The file; its folder must exist.
@@ -22,25 +40,67 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: The file can't be written.
     """
-    target = Path(path)
-    with NamedTemporaryFile(
-        dir=target.parent, prefix=f".{target.name}.", suffix=".partial", delete=False
-    ) as file:
-        partial = Path(file.name)
-        try:
+    target = Path(os.path.realpath(path))
+    begins = target.name.encode(errors="ignore")[:99].decode(errors="ignore")  # names have limits
+    partial = target.with_name(f".{begins}.{token_hex(4)}.partial")
+    mode = target.stat().st_mode & 0o777 | 0o600 if target.exists() else 0o666
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(partial, flags, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-            partial.chmod(0o644)
-            partial.replace(target)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+            _sync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     sync_folder(target.parent)
 
 
-class OccupiedError(FundiffError):
-    """Something that isn't ours lies where a result should go; the message names it."""
+def prepare(folder: Path) -> None:
+    """Make a folder that files are written to, and clear away what kills have left in it.
+
+    That is the temporary files of processes that were killed in the middle of a write.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        PlaceError: It can't be made or written to.
+    """
+    with _refusing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".*.partial"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
+    require_writable(folder)
+
+
+def require_writable(folder: Path) -> None:
+    """See that files can be written to a folder, or where it would be made, before work begins.
+
+    Args:
+        folder: The folder, which needn't be there.
+
+    Raises:
+        PlaceError: They can't.
+    """
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    with _refusing(folder):
+        write(there / ".writable", b"")
+        (there / ".writable").unlink(missing_ok=True)  # another process may look, too
+
+
+@contextmanager
+def _refusing(folder: Path) -> Generator[None, None, None]:
+    try:
+        yield
+    except OSError as error:
+        raise PlaceError(
+            f"nothing can be written to {folder}: {error.strerror or error}; choose another place"
+        ) from error
 
 
 def require_free(path: Path, is_ours: Callable[[Path], bool], *, kind: str) -> None:
@@ -53,7 +113,9 @@ def require_free(path: Path, is_ours: Callable[[Path], bool], *, kind: str) -> N
 
     Raises:
         OccupiedError: Something else lies there.
+        PlaceError: As :func:`require_writable`, for the folder that it lies in.
     """
+    require_writable(Path(os.path.realpath(path)).parent)
     if path.is_dir():
         is_empty = not any(path.iterdir())
     else:
@@ -73,9 +135,12 @@ def sync_folder(folder: Path) -> None:
     """
     if os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder may be written to and not be read
+        return
+    try:
+        _sync(handle)
     finally:
         os.close(handle)
 
@@ -94,3 +159,12 @@ def sha256(path: str | os.PathLike[str]) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(handle: int) -> None:
+    """Bring a file to the disk, where the file system knows how."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNSYNCED:
+            raise

@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files as package_files
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from fundiff.errors import FundiffError
-from fundiff.files import OccupiedError, require_free, sha256, sync_folder, write
+from fundiff.files import OccupiedError, prepare, require_free, sha256, sync_folder, write
 
 CARD = "card.json"
 
@@ -126,14 +127,17 @@ def save(folder: Path, contents: Mapping[str, bytes], card: AnyCard) -> AnyCard:
     Raises:
         WeightsError: A name is a pickle's or leads out of the folder.
         OccupiedError: As :func:`require_replaceable`.
+        PlaceError: As :func:`require_replaceable`.
         OSError: Something can't be written; the old folder is left.
     """
     for name in contents:
         _require_safe(folder, name)
     require_replaceable(folder)
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    prepare(folder.parent)
+    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    new.mkdir()
     try:
         for name, data in contents.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
@@ -142,9 +146,8 @@ def save(folder: Path, contents: Mapping[str, bytes], card: AnyCard) -> AnyCard:
         written = replace(card, files=digests)
         text = json.dumps(asdict(written), indent=1, ensure_ascii=False)
         write(new / CARD, text.encode() + b"\n")
-        new.chmod(0o755)
-        old = new.with_name(f"{new.name}.old")
         if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         new.rename(folder)
         sync_folder(folder.parent)
@@ -164,6 +167,7 @@ def require_replaceable(folder: Path) -> None:
     Raises:
         OccupiedError: It isn't a folder, or has something in it, and no card; or it has a card and
             something besides that the card doesn't know.
+        PlaceError: Nothing can be written to the folder that it lies in.
     """
     if folder.exists() and not folder.is_dir():
         raise OccupiedError(f"{folder} is there already, and isn't a folder: choose another place")
@@ -277,7 +281,10 @@ def load_weights(network: nn.Module, folder: Path, name: str = "model.safetensor
     card = verify(folder)
     if name not in card.files:
         raise WeightsError(f"{folder} has no {name}, only {', '.join(card.files)}")
-    found: dict[str, Tensor] = safetensors.torch.load((folder / name).read_bytes())
+    try:
+        found: dict[str, Tensor] = safetensors.torch.load((folder / name).read_bytes())
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{folder / name} should be a file of weights: {error}") from error
     wanted = network.state_dict()
     misfits = sorted(
         key
@@ -299,12 +306,26 @@ def _read_card(folder: Path, kind: type[AnyCard]) -> AnyCard:
         names = {field.name for field in fields(kind)}
         if values.keys() != names:
             raise ValueError(f"its fields differ in {', '.join(sorted(values.keys() ^ names))}")
+        if wrong := [each.name for each in fields(kind) if not _is_a(values[each.name], each.type)]:
+            raise ValueError(f"what it says of {', '.join(wrong)} isn't of the right kind")
         return kind(**values)
     except (OSError, ValueError, AttributeError) as error:
         what = "measurements" if kind.__name__ == Measurement.__name__ else "weights"
         raise WeightsError(
             f"{folder} should be a folder of {what} with a {CARD}: {error}"
         ) from error
+
+
+def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401  # a type, of any kind
+    """Tell whether a value of JSON is of the kind that a field is annotated with."""
+    if isinstance(kind, UnionType):
+        return any(_is_a(value, each) for each in get_args(kind))
+    if kind in (float, Any):
+        return kind is Any or isinstance(value, int | float)
+    if not isinstance(value, get_origin(kind) or kind):
+        return False
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_a(each, get_args(kind)[-1]) for each in inside)
 
 
 def _found(folder: Path) -> dict[str, Path]:

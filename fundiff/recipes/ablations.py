@@ -25,7 +25,7 @@ from fundiff.painters.emoji.dataset import EmojiPictures
 from fundiff.painters.emoji.sprites import build
 from fundiff.recipes import measuring
 from fundiff.recipes.caption_tasks import CaptionedPictures, TextToImageTask
-from fundiff.recipes.device import device_here, suited
+from fundiff.recipes.device import device_here, kept, suited
 from fundiff.recipes.measuring import measurement
 from fundiff.recipes.runner import seeded
 from fundiff.recipes.text_to_image import CPU, ON_CPU, RECIPE, ModelPreset
@@ -251,10 +251,9 @@ def _result(
     say: Callable[[int], object],
 ) -> dict[str, float | int]:
     """Train and measure one variant, unless that was done."""
-    kept = folder / "result.json"
-    if kept.is_file():
-        found: dict[str, float | int] = json.loads(kept.read_bytes())
-        return found
+    path = folder / "result.json"
+    if found := kept(path):
+        return dict[str, float | int](found)
     preset = variant.preset
     with seeded(preset.plan.seed):
         unet = new_unet(preset.channels, layers=preset.layers, attend=preset.attend)
@@ -271,7 +270,7 @@ def _result(
         "loss": round(own, 5),
         "loss, captions exchanged": round(shuffled, 5),
     }
-    write(kept, json.dumps(row).encode())
+    write(path, json.dumps(row).encode())
     return row
 
 

@@ -4,7 +4,7 @@ import json
 import platform
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -59,6 +59,15 @@ def spent(runs: Path, seconds: float) -> float:
         The seconds of all slices.
     """
     path = runs / "seconds.json"
-    before = json.loads(path.read_bytes()) if path.is_file() else 0.0
-    write(path, json.dumps(before + seconds).encode())
-    return float(before + seconds)
+    before = kept(path)
+    total = seconds + (before if isinstance(before, int | float) else 0.0)
+    write(path, json.dumps(total).encode())
+    return total
+
+
+def kept(path: Path) -> Any:  # noqa: ANN401  # JSON is anything
+    """Read what a slice of a run has kept; None where there is nothing, or it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import safetensors
 import safetensors.torch
 import torch
 from jaxtyping import UInt8
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from fundiff.data.pictures import to_uint8
 from fundiff.digest import code_digest
-from fundiff.files import write
+from fundiff.files import prepare, write
 from fundiff.guidance import Bound, guided
 from fundiff.metrics.alignment import r_precision
 from fundiff.metrics.distances import frechet_distance, kernel_distance
@@ -161,19 +162,29 @@ def sampled(
     Returns:
         The pictures, rounded to bytes as they are kept, in [-1, 1].
     """
-    kept.mkdir(parents=True, exist_ok=True)
+    prepare(kept)
     parts = []
     for first in range(0, len(captions), _TOGETHER):
         path = kept / f"{first:06}.safetensors"
         told = captions[first : first + _TOGETHER]
-        if not path.is_file():
+        pictures = _kept(path)
+        if pictures is None:
             cond, x = Bound(model.network, told), model.noise(len(told), first=first)
             denoiser = guided(cond, model.denoiser(), scale=scale, interval=interval)
             x = sample(denoiser, model.schedule, x, timesteps, step=step, seed=0, first=first)
-            write(path, safetensors.torch.save({"pictures": as_bytes(x)}))
-        parts.append(safetensors.torch.load(path.read_bytes())["pictures"])
+            pictures = as_bytes(x)
+            write(path, safetensors.torch.save({"pictures": pictures}))
+        parts.append(pictures)
         say(first + len(told))
     return torch.cat(parts).float() / 127.5 - 1
+
+
+def _kept(path: Path) -> Tensor | None:
+    """Read a batch that was sampled before; None where there is none, or it is damaged."""
+    try:
+        return safetensors.torch.load(path.read_bytes())["pictures"]
+    except (FileNotFoundError, KeyError, safetensors.SafetensorError):
+        return None
 
 
 def as_bytes(images: Images) -> UInt8[Tensor, "batch 3 height width"]:

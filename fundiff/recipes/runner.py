@@ -238,7 +238,7 @@ class Recipe:
             preset, wanted = KEPT, self.preset(KEPT).plan
         aside = {name: card.plan.get(name) for name in ("precision", "save_every")}
         plan = json.loads(json.dumps(asdict(wanted))) | aside
-        found = card.recipe, card.preset, card.plan, card.code, card.notes["finished"]
+        found = card.recipe, card.preset, card.plan, card.code, card.notes.get("finished")
         return found != (self.name, preset, plan, self.code, True)
 
     def trial(self, data: Path | None = None) -> str:
@@ -277,7 +277,7 @@ def is_kept(folder: Path) -> bool:
         card = verify(folder)
     except WeightsError:
         return False
-    return card.preset == KEPT and bool(card.notes["finished"])
+    return card.preset == KEPT and bool(card.notes.get("finished"))
 
 
 @contextmanager

@@ -16,8 +16,8 @@ import safetensors.torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from fundiff.errors import FundiffError
-from fundiff.files import sha256, write
+from fundiff.errors import FundiffError, FundiffWarning
+from fundiff.files import prepare, sha256, write
 
 KEPT = 2
 
@@ -44,8 +44,9 @@ class Checkpoints:
 
         Raises:
             RunError: Another process holds it.
+            PlaceError: Nothing can be written to it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        prepare(self.folder)
         lock = FileLock(self.folder / "lock")
         try:
             lock.acquire(timeout=0)
@@ -98,7 +99,9 @@ class Checkpoints:
         for path in self._paths():
             try:
                 manifest = json.loads(path.read_bytes())
-                found = manifest["identity"]
+                step, found = manifest["step"], dict(manifest["identity"])
+                if self._path(step).stem != path.stem:
+                    raise ValueError(f"it says that it is of step {step}")
                 tensors = path.with_suffix(".safetensors")
                 if sha256(tensors) != manifest["sha256"]:
                     raise ValueError("its SHA-256 differs")
@@ -111,9 +114,10 @@ class Checkpoints:
                 warnings.warn(
                     f"passed over what is damaged in {self.folder}: {'; '.join(damaged)}; going on "
                     f"from {path.stem}",
+                    FundiffWarning,
                     stacklevel=2,
                 )
-            return int(manifest["step"]), loaded
+            return int(step), loaded
         if damaged:
             raise RunError(
                 f"no state in {self.folder} is whole: {'; '.join(damaged)}; remove the folder to "
@@ -135,7 +139,7 @@ class Checkpoints:
             )
 
     def _path(self, step: int) -> Path:
-        return self.folder / f"step-{step:08}.safetensors"
+        return self.folder / f"step-{step:08d}.safetensors"
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.json"), reverse=True)
