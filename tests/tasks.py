@@ -1,12 +1,18 @@
-"""A small task with GroupNorm and, if asked for, dropout, for tests of the training loop."""
+"""A small task with GroupNorm and, if asked for, dropout, and a recipe that takes a second."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fundiff.models.weights import load_weights, weights
 from fundiff.process import add_noise
+from fundiff.recipes.runner import Made, Preset, Recipe, Start
 from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
+from fundiff.training.plan import Plan
 
 
 class SmallTask:
@@ -36,3 +42,43 @@ class SmallTask:
         x_t = add_noise(self.schedule, x0, draws.timesteps(self.schedule.steps), eps)
         losses: Tensor = (network(x_t) - eps).square().flatten(1).mean(1)
         return losses * float("nan") if draws.step == self.poison else losses
+
+
+PLAN = Plan(steps=4, batch_size=4, learning_rate=1e-3, report_every=1, save_every=2)
+
+
+@dataclass(eq=False)
+class SmallTraining:
+    """What the tests' recipe makes of its preset."""
+
+    preset: Preset
+    data_folder: Path | None
+    start: Start | None
+    chunk = None
+
+    def __post_init__(self) -> None:
+        self.task = SmallTask(dropout=0.1)
+        self.data = {"what": "stripes"}
+        self.modes: list[bool] = []
+        if self.start is not None:
+            load_weights(self.task.network, self.start.folder)
+
+    def samples(self, network: nn.Module) -> bytes:
+        assert not network.training
+        return b"picture"
+
+    def finish(self, network: nn.Module, *, finished: bool) -> Made:
+        assert not network.training
+        return Made({"model.safetensors": weights(network)}, {"measured": finished})
+
+
+SMALL = Recipe(
+    name="small",
+    title="a small network",
+    presets={
+        "cpu": Preset(PLAN, {2: "samples-2.png", 4: "samples-4.png"}),
+        "full": Preset(replace(PLAN, steps=6)),
+    },
+    prepare=SmallTraining,
+    roots=(add_noise,),
+)

@@ -5,14 +5,15 @@ What a user can mend ends with one line on stderr and 1; Ctrl-C with one line an
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from fundiff.cli import make, paint
-from fundiff.errors import FundiffError
+from fundiff.errors import FundiffError, FundiffWarning
 
 STOPPED = 130
 """What the shell is told of a command that Ctrl-C stopped."""
@@ -25,6 +26,8 @@ class Door(TyperGroup):
         """Run a command, and say how it ended where it didn't end well."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # click knows how to end when nobody reads on
+            raise
         except (FundiffError, OSError) as error:
             print(*str(error).split("\n"), file=sys.stderr)
             raise typer.Exit(1) from error
@@ -62,8 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         # What torch's compiler thinks of diffusers' code is nothing that a user can mend.
         warnings.filterwarnings("ignore", "Dynamo detected a call", UserWarning)
+        warnings.simplefilter("always", FundiffWarning)
+        warnings.showwarning = partial(_say, warnings.showwarning)
         try:
             APP(None if arguments is None else [*arguments], prog_name="fundiff")
         except SystemExit as end:
             return int(end.code or 0)
     return 0
+
+
+def _say(
+    show: Callable[..., None], message: Warning | str, category: type[Warning], *where: object
+) -> None:
+    """Say a warning of ours in a line, and show any other as ever."""
+    if issubclass(category, FundiffWarning):
+        print(*str(message).split("\n"), file=sys.stderr)
+    else:
+        show(message, category, *where)

@@ -78,6 +78,8 @@ def train(
     from fundiff.recipes.runner import KEPT, is_kept
     from fundiff.training.plan import Report
 
+    if not minutes >= 0:
+        raise FundiffError(f"--minutes must be 0 or more, got {minutes}")
     recipe, title = _recipe(name), f"{name}-{preset}"
     out = out or BUILD / "weights" / title
     if if_stale and not recipe.is_stale(out, preset):
@@ -119,6 +121,8 @@ def profile(
     """Say how fast a recipe trains here, and why."""
     from fundiff.recipes.profiling import profiled
 
+    if not 0 < seconds < math.inf:
+        raise FundiffError(f"--seconds must be a number above 0, got {seconds}")
     recipe = _recipe(name)
     plan = recipe.preset(preset).plan
     found = profiled(recipe.run, plan, preset, data, seconds=seconds, compiled=compiled)

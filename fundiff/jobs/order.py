@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -19,6 +20,10 @@ NOISE = "SplitMix64, Box-Muller, from seed, picture, stream and step"
 
 CHUNK = "fundiff"
 """The name of the text in each PNG that says how it was made, as JSON."""
+
+
+MAX_SCALE = 1000
+"""The largest guidance scale that is tried; beyond, numbers overflow."""
 
 
 class OrderError(FundiffError):
@@ -66,8 +71,14 @@ class Order:
                 "count and steps must be at least 1 and the seed in [0, 2^63), got "
                 f"{self.count}, {self.steps} and {self.seed}"
             )
+        if not abs(self.scale) <= MAX_SCALE:
+            raise OrderError(
+                f"the scale must be a number from -{MAX_SCALE} to {MAX_SCALE}, got {self.scale}"
+            )
         if self.solver not in SOLVERS:
             raise OrderError(f"there is no solver {self.solver!r}; known are {', '.join(SOLVERS)}")
+        if self.mask is not None and not self.mask.any():
+            raise OrderError("the mask marks nothing: paint white where the picture may change")
         if self.picture is None and (self.mask is not None or self.i_start):
             raise OrderError("a mask and a start on the way need a picture")
         readings = 1 if self.illusion is None else len(self.illusion.readings)
@@ -126,11 +137,12 @@ def said_of(model: TextToImage, order: Order, number: int) -> str:
     Returns:
         JSON.
     """
-    engine = {
+    engine: dict[str, object] = {
         "engine": Path(model.name).name,
         "weights": model.digest,
         "dtype": model.placement.precision,
         "noise": NOISE,
+        "fundiff": version("fundiff"),
     }
     return json.dumps({**order.words(), "number": number, **engine}, ensure_ascii=True)
 

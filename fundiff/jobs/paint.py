@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from fundiff.data.pictures import require_png, save_picture
+from fundiff.files import prepare
 from fundiff.guidance import Thresholded, guided
 from fundiff.jobs.order import CHUNK, Order, OrderError, is_painted, picture_path, said_of
 from fundiff.models.if_model import TextToImage
@@ -42,11 +43,12 @@ def paint(
     Raises:
         OrderError: One is there that this order didn't make, or the model's walk has no such start.
         FundiffError: The file isn't called ``.png``, or the schedule has no such number of steps.
+        PlaceError: Nothing can be written to the file's folder.
         OSError: A file can't be written.
     """
     require_png(out)
     timesteps = _timesteps(model, order)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    prepare(out.parent)
     starts = range(0, order.count, BLOCK)
     blocks = [range(start, min(start + BLOCK, order.count)) for start in starts]
     done = 0

@@ -21,7 +21,7 @@ from fundiff.jobs.choose import Judged, judge, keep, painted
 from fundiff.jobs.order import Order, OrderError
 from fundiff.jobs.paint import paint
 from fundiff.metrics.alignment import alignment, concealment, cosine_scale, similarities
-from fundiff.models.if_model import TextToImage, load
+from fundiff.models.if_model import MODEL, TextToImage, load
 from fundiff.models.image_text import ImageTextEncoder
 from fundiff.sampling import sample
 from fundiff.solvers import dpm_step, log_snr_timesteps
@@ -173,6 +173,19 @@ def test_the_command_line_chooses_by_alignment(
         (["hybrid", *PAIR, "--sigma", "0"], "sigma must be a number above 0"),
         (["hybrid", *PAIR, "--kernel-size", "65"], "reflects 32 at the border"),
         (["hybrid", *PAIR, "--best-of", "0"], "count and steps must be at least 1"),
+        (["hybrid", *PAIR, "--sigma", "nan"], "sigma must be a number above 0"),
+        (["sample", PAIR[0], "--scale", "nan"], "the scale must be a number from -1000 to 1000"),
+        (["sample", PAIR[0], "--scale", "inf"], "the scale must be a number from -1000 to 1000"),
+        (["sample", PAIR[0], "--seed", "-1"], "the seed in [0, 2^63), got 1, 12 and -1"),
+        (["sample", PAIR[0], "--steps", "100000"], "expected"),
+        (["sample", PAIR[0], "--out", ""], "expected a name that ends in .png, got '.'"),
+        (["sample", PAIR[0], "--out", "/proc/a.png"], "nothing can be written to /proc"),
+        (["train", "mnist-judge", "--minutes", "nan"], "--minutes must be 0 or more, got nan"),
+        (["train", "mnist-judge", "--minutes", "-1"], "--minutes must be 0 or more, got -1"),
+        (["profile", "mnist-judge", "--seconds", "inf"], "--seconds must be a number above 0"),
+        (["score", "--count", "10"], "the numbers need at least 200 pictures, got 10"),
+        (["steps", "--count", "0"], "at least"),
+        (["illusions", "--seeds", "2"], "the scores need at least 20 seeds, got 2"),
         (["anagram", *PAIR, "--out", "."], "expected a name that ends in .png, got '.'"),
         (["sample", PAIR[0], "--out", "a.jpg"], "expected a name that ends in .png, got 'a.jpg'"),
     ],
@@ -182,11 +195,17 @@ def test_the_command_line_says_what_is_wrong_in_a_line(
     message: str,
     folder: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = [] if "--out" in words else ["--out", str(tmp_path / "a.png")]
-    assert main([*words, "--model", str(folder), *out]) == 1
-    assert message in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(MODEL, str(folder))
+    out = [] if "--out" in words or words[0] == "profile" else ["--out", "a.png"]
+    assert main([*words, *out]) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +277,7 @@ def test_every_error_of_the_library_is_one_kind() -> None:
         for name in names
         for value in vars(import_module(name)).values()
         if isinstance(value, type) and issubclass(value, Exception)
+        if not issubclass(value, Warning)
         if value.__module__.startswith("fundiff") and not value.__name__.startswith("_")
     }
     assert len(found) >= 13

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import tiny_floyd
 import torch
 from PIL import Image
@@ -17,13 +19,16 @@ from fundiff.cli import paint as paint_cli
 from fundiff.cli.main import main
 from fundiff.data.pictures import load_picture, picture, save_picture, to_uint8
 from fundiff.errors import FundiffError
+from fundiff.files import PlaceError
 from fundiff.guidance import Bound
+from fundiff.illusions import VIEWS, ByView, Illusion, hybrids
 from fundiff.jobs.order import CHUNK, Order, OrderError
 from fundiff.jobs.paint import BLOCK, paint
 from fundiff.models.if_model import TextToImage, load
 from fundiff.sampling import sample, sdedit
 from fundiff.solvers import SOLVERS, dpm_step, log_snr_timesteps
 from fundiff.types import Images
+from fundiff.views import Identity
 
 STEPS = 3
 
@@ -152,6 +157,67 @@ def test_each_precision_is_another_order(
     assert error < (painted["bfloat16"] - painted["float32"]).abs().mean() < 0.1
 
 
+def retrained(folder: Path) -> None:
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    halves = {name: weight / 2 for name, weight in safetensors.torch.load_file(path).items()}
+    safetensors.torch.save_file(halves, path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [retrained],
+    ids=lambda c: c.__name__,
+)
+def test_another_model_is_another_order(
+    change: Callable[[Path], None], folder: Path, tmp_path: Path
+) -> None:
+    order, mine = Order("a dog", steps=STEPS), tmp_path / "mine"
+    shutil.copytree(folder, mine)
+    given = partial(load, mine, device="cpu", dtype=torch.float32)
+    first = run(given(), order, tmp_path / "a.png")
+    assert run(given(), order, tmp_path / "a.png") == first
+    change(mine)
+    changed = given()
+    with pytest.raises(OrderError, match=r"\(weights was '[0-9a-f]{16}', is now '[0-9a-f]{16}'\)"):
+        run(changed, order, tmp_path / "a.png")
+    other = run(changed, order, tmp_path / "other" / "a.png")
+    assert load_picture(tmp_path / "other" / "a.png").ne(load_picture(tmp_path / "a.png")).any()
+    assert other != first
+
+
+def test_another_version_is_another_order(
+    model: TextToImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = Order("a dog", steps=STEPS)
+    run(model, order, tmp_path / "a.png")
+    monkeypatch.setattr("fundiff.jobs.order.version", lambda name: "9.9")
+    with pytest.raises(OrderError, match=r"\(fundiff was '.*', is now '9\.9'\)"):
+        run(model, order, tmp_path / "a.png")
+
+
+def test_all_views_and_splits_have_their_own_words() -> None:
+    every: list[Illusion] = [ByView((Identity(), view)) for view in VIEWS.values()]
+    every += [ByView((view, Identity())) for view in VIEWS.values()]
+    for kernel_size, sigma in ((33, 2.0), (33, 2.5), (31, 2.0)):
+        every += list(hybrids(kernel_size=kernel_size, sigma=sigma).values())
+    said = [
+        str(Order("", illusion=each, others=("",) * (len(each.readings) - 1)).words())
+        for each in every
+    ]
+    same = {words for words in said if said.count(words) > 1}
+    assert all("GaussianBlur" not in words and "ByView" not in words for words in same)
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_painting(
+    model: TextToImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(TextToImage, "denoiser", lambda *_: pytest.fail("it paints"))
+    for out in (tmp_path / "file" / "a.png", Path("/proc/a.png")):
+        with pytest.raises(PlaceError, match=f"nothing can be written to {out.parent}"):
+            run(model, Order("a dog", steps=STEPS), out)
+
+
 def test_a_file_that_is_no_picture_is_left_alone(model: TextToImage, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("my notes")
     with pytest.raises(OrderError, match="is there already"):
@@ -203,6 +269,13 @@ def test_inpainting_keeps_what_is_outside(model: TextToImage, tmp_path: Path) ->
         ({"steps": 0}, "count and steps must be at least 1"),
         ({"solver": "euler"}, "no solver 'euler'; known are ddim, ddpm, dpm, dpm-sde"),
         ({"seed": -1}, "the seed in"),
+        ({"scale": float("nan")}, "the scale must be a number from -1000 to 1000, got nan"),
+        ({"scale": float("-inf")}, "the scale must be a number from -1000 to 1000, got -inf"),
+        ({"scale": 1e30}, r"the scale must be a number from -1000 to 1000, got 1e\+30"),
+        (
+            {"picture": torch.zeros(1, 3, 32, 32), "mask": torch.zeros(1, 1, 32, 32)},
+            "the mask marks nothing",
+        ),
         ({"i_start": 3}, "need a picture"),
         ({"mask": torch.ones(1, 1, 32, 32)}, "need a picture"),
     ],

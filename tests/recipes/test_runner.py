@@ -2,63 +2,23 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tasks import SmallTask
+from tasks import PLAN, SMALL
 from torch import nn
 
 from fundiff.cli import main as cli
 from fundiff.files import OccupiedError
 from fundiff.models import weights as folders
-from fundiff.models.weights import WeightsError, load_weights, save, verify, weights
-from fundiff.process import add_noise, ddim_step
+from fundiff.models.weights import WeightsError, save, verify
+from fundiff.process import ddim_step
 from fundiff.recipes import runner
 from fundiff.recipes.registry import RECIPES
-from fundiff.recipes.runner import Made, Preset, Recipe, Start, evaluated, is_kept
-from fundiff.training.plan import Plan
-
-PLAN = Plan(steps=4, batch_size=4, learning_rate=1e-3, report_every=1, save_every=2)
-
-
-@dataclass(eq=False)
-class SmallTraining:
-    """What the tests' recipe makes of its preset."""
-
-    preset: Preset
-    data_folder: Path | None
-    start: Start | None
-    chunk = None
-
-    def __post_init__(self) -> None:
-        self.task = SmallTask(dropout=0.1)
-        self.data = {"what": "stripes"}
-        self.modes: list[bool] = []
-        if self.start is not None:
-            load_weights(self.task.network, self.start.folder)
-
-    def samples(self, network: nn.Module) -> bytes:
-        assert not network.training
-        return b"picture"
-
-    def finish(self, network: nn.Module, *, finished: bool) -> Made:
-        assert not network.training
-        return Made({"model.safetensors": weights(network)}, {"measured": finished})
-
-
-SMALL = Recipe(
-    name="small",
-    title="a small network",
-    presets={
-        "cpu": Preset(PLAN, {2: "samples-2.png", 4: "samples-4.png"}),
-        "full": Preset(replace(PLAN, steps=6)),
-    },
-    prepare=SmallTraining,
-    roots=(add_noise,),
-)
+from fundiff.recipes.runner import Preset, Recipe, evaluated, is_kept
 
 
 def run(folder: Path, preset: str = "cpu", recipe: Recipe = SMALL, **options: Any) -> Path:  # noqa: ANN401
