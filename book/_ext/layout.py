@@ -1,6 +1,7 @@
 """Where everything of a book lies, and what its table of contents lists."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 import yaml
 from filelock import FileLock, Timeout
 from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+from fundiff.errors import FundiffError
+from fundiff.files import prepare
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -26,6 +30,27 @@ SHARED = "shared"
 
 class BookError(Exception):
     """Something that the author of a chapter, or whoever builds the book, has to mend."""
+
+
+def ended(job: Callable[[], str], left: str) -> int:
+    """Do a command's work and say how it ended, in words and as a number for the shell.
+
+    Args:
+        job: Does it, and says what was done.
+        left: What is left as it was if it fails.
+
+    Returns:
+        0; 1 if something has to be mended, 130 after Ctrl-C, both said on stderr.
+    """
+    try:
+        print(job())
+    except (BookError, FundiffError, OSError) as error:
+        print(f"\n{error}\n\n{left}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nstopped\n\n{left}", file=sys.stderr)
+        return 130
+    return 0
 
 
 @dataclass(frozen=True)
@@ -108,8 +133,9 @@ class Book:
 
         Raises:
             BookError: If another build holds it.
+            PlaceError: If nothing can be written to it.
         """
-        self.build.mkdir(parents=True, exist_ok=True)
+        prepare(self.build)
         lock = FileLock(self.build / "lock")
         try:
             lock.acquire(timeout=LOCK_SECONDS)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,12 @@ class Store:
         if self.get(notebook) == notebook:
             return
         bundle = CacheBundleIn(notebook, name, data={"execution_seconds": 0.0})
-        self._cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        keep = partial(self._cache.cache_notebook_bundle, check_validity=False, overwrite=True)
+        try:
+            keep(bundle)
+        except FileExistsError as error:  # a kill left a folder that no record speaks of
+            shutil.rmtree(error.filename)
+            keep(bundle)
 
 
 def read_export(path: Path) -> NotebookNode | None:

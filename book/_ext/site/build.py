@@ -17,8 +17,8 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from book._ext.layout import API, Book, BookError
-from fundiff.files import write
+from book._ext.layout import API, Book, ended
+from fundiff.files import prepare, write
 
 UNCOUNTED = (API, "__pycache__/", "/.")
 """What lies among the inputs and isn't one: what the build itself writes, and what is hidden."""
@@ -110,7 +110,7 @@ def bring_up_to_date(
         write(times, json.dumps(now).encode())
     render.publish(book, site)
     if inputs(book) == made_of:  # else the next build looks again
-        kept.parent.mkdir(exist_ok=True)
+        prepare(kept.parent)
         write(kept, json.dumps(made_of).encode())
 
 
@@ -123,14 +123,13 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     book = Book(Path(__file__).parents[3])
     gc.disable()  # nearly everything that is made here stays until the end
-    try:
+
+    def job() -> str:
         with book.locked():
             bring_up_to_date(book, fresh=options.fresh, whole=options.all, only=options.only)
-    except BookError as error:
-        print(f"\n{error}\n\nThe last good site was left as it was.", file=sys.stderr)
-        return 1
-    print(f"the book is at {(book.build / 'html' / 'index.html').as_uri()}")
-    return 0
+        return f"the book is at {(book.build / 'html' / 'index.html').as_uri()}"
+
+    return ended(job, "The last good site was left as it was.")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
-from book._ext.layout import PAGES, REPOSITORY, SITE_URL, Book, BookError
+from book._ext.layout import PAGES, REPOSITORY, SITE_URL, Book, BookError, ended
 from book._ext.site.leaks import leaks, secrets
 from book._ext.site.online import repository
 from book._ext.site.render import render
@@ -154,20 +154,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="do everything but the push")
     options = parser.parse_args(arguments)
     root = Path(__file__).parents[3]
-    try:
+
+    def job() -> str:
         with Book(root).locked():
-            done = publish(
+            return publish(
                 root,
                 options.remote,
                 branch=options.branch,
                 url=options.url,
                 dry_run=options.dry_run,
             )
-    except BookError as error:
-        print(f"\n{error}\n\nNothing was published.", file=sys.stderr)
-        return 1
-    print(done)
-    return 0
+
+    return ended(job, "Nothing was published.")
 
 
 if __name__ == "__main__":
