@@ -59,9 +59,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make a folder that files are written to, and clear away what kills have left in it.
-
-    That is the temporary files of processes that were killed in the middle of a write.
+    """Make a folder that files are written to, and look at it as :func:`require_writable`.
 
     Args:
         folder: The folder.
@@ -71,15 +69,13 @@ def prepare(folder: Path) -> None:
     """
     with _refusing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".*.partial"):
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
-                    left.unlink()
     require_writable(folder)
 
 
 def require_writable(folder: Path) -> None:
     """See that files can be written to a folder, or where it would be made, before work begins.
+
+    Temporary files of :func:`write` that nobody has touched for long are cleared away there.
 
     Args:
         folder: The folder, which needn't be there.
@@ -89,8 +85,13 @@ def require_writable(folder: Path) -> None:
     """
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     with _refusing(folder):
-        write(there / ".writable", b"")
-        (there / ".writable").unlink(missing_ok=True)  # another process may look, too
+        probe = there / f".writable.{token_hex(4)}.partial"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+        for left in there.glob(f".*.{'[0-9a-f]' * 8}.partial"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
 
 
 @contextmanager

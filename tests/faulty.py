@@ -36,7 +36,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 ERRORS = {"full": errno.ENOSPC, "denied": errno.EACCES, "read-only": errno.EROFS, "once": errno.EIO}
 SIGNALS = {"kill": signal.SIGKILL, "interrupt": signal.SIGINT}
 ENDS = {"kill": {-signal.SIGKILL}, "interrupt": {0, 130}}
-TIMED = {"card.json", "times", "lock", "seconds.json"}
+TIMED = ("times", "lock", "seconds.json")
 """What tells the time, or who holds a folder."""
 KEPT_APART = ("cache/", "_build/jupyter_cache/", ".git/", "remote.git/")
 """What is only there to spare work, or is somebody else's: only litter is looked for."""
@@ -107,7 +107,7 @@ def tree(folder: Path) -> dict[str, object]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         is_apart = name.startswith(KEPT_APART) and path.suffix != ".partial"
-        if not path.is_file() or is_apart or path.name in TIMED - {"card.json"}:
+        if not path.is_file() or is_apart or path.name in TIMED:
             continue
         content: object = path.read_bytes()
         if path.name == "card.json":

@@ -60,7 +60,7 @@ def repository(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "words", "changes"),
     [
-        (model, ["sample", "a dog", "--count", "2", *PAINT, "--out", "new/a.png"], 8),
+        (model, ["sample", "a dog", "--count", "3", *PAINT, "--out", "new/a.png"], 8),
         (model, ["anagram", "a dog", "a man", "--gif", *PAINT, "--out", "a.png"], 6),
         (model, ["embed", "a dog", "--model", "model", "--out", "e.safetensors"], 4),
         (book, ["book"], 20),

@@ -163,8 +163,13 @@ def test_what_kills_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> Non
     (tmp_path / "mine.partial").touch()
     os.utime(tmp_path / "mine.partial", (0, 0))
     prepare(tmp_path)
+    for name in (".mine.partial", ".writable"):
+        (tmp_path / name).write_text("mine")
+        os.utime(tmp_path / name, (0, 0))
+    prepare(tmp_path)
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == [".young.png.12ab34cd.partial", "mine.partial"]
+    assert left == [".mine.partial", ".writable", ".young.png.12ab34cd.partial", "mine.partial"]
+    assert (tmp_path / ".writable").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(

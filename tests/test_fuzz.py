@@ -20,7 +20,6 @@ resource = pytest.importorskip("resource")
 GIGABYTE = 2**30
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 few = settings(max_examples=20, suppress_health_check=SHARED, derandomize=True)
-many = settings(max_examples=150, suppress_health_check=SHARED, derandomize=True)
 
 NUMBERS = st.integers() | st.floats() | st.sampled_from([-1, 0, 1e300, 2**63, 10**12])
 LEAVES = st.none() | st.booleans() | NUMBERS | st.text(max_size=8)
