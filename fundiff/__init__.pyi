@@ -1,9 +1,10 @@
 """What `import fundiff` offers: each name is imported when it is first used."""
 
 from .data.digits import digits as digits
-from .data.pictures import load_mask as load_mask
+from .data.masks import load_inpainting as load_inpainting
+from .data.masks import load_mask as load_mask
+from .data.masks import mask as mask
 from .data.pictures import load_picture as load_picture
-from .data.pictures import mask as mask
 from .data.pictures import picture as picture
 from .data.sheets import save as save
 from .errors import FundiffError as FundiffError

@@ -1,4 +1,4 @@
-"""Pictures and masks: files in, tensors out.
+"""Pictures: files in, tensors out.
 
 A picture from anyone is read by content and not by name, within bounds, and comes back as a square
 RGB tensor in :math:`[-1, 1]`; whatever can't be read that way raises :class:`PictureError`. The
@@ -11,11 +11,11 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,20 +28,33 @@ from fundiff.errors import FundiffError
 from fundiff.files import write
 from fundiff.types import Images
 
-Mask = Float[Tensor, "1 1 height width"]
-"""One mask, ``(1, 1, height, width)``, 1 where to repaint, 0 where to keep."""
-
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """The file formats that are read."""
 
 MAX_BYTES, MAX_PIXELS, MAX_TEXT = 32 * 2**20, 50_000_000, 2**20
 """How many bytes a file may have, how many pixels a picture, how many characters a comment."""
 
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+NARROW = 4096
+"""A picture of 16 bits whose values all lie below this, and aren't 257 times a byte, has fewer."""
 
-_DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError)
+T = TypeVar("T")
 
-_GARBAGE = (SyntaxError, TypeError, ValueError, struct.error, zlib.error)
+DAMAGE = (
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What a decoder raises of a file that isn't a picture, or not a whole one."""
 
 
 class PictureError(FundiffError):
@@ -86,33 +99,18 @@ def load_picture(path: str | os.PathLike[str], *, size: int = 64) -> Images:
         PictureError: The file isn't there, is too large, is of another format, or is damaged.
         FundiffError: ``size`` isn't positive.
     """
-    return _as_images(_load(Path(path)), size)
-
-
-def load_mask(path: str | os.PathLike[str], *, size: int = 64) -> Mask:
-    """Read a picture file as a mask: white is 1, to be repainted; black is 0, to be kept.
-
-    It is float32, every value exactly 0 or 1: after the crop, half the brightness is the border
-    between the two. Arguments and errors are those of :func:`load_picture`.
-    """
-    return _as_mask(_load(Path(path)), size)
+    return as_images(read_picture(path, flattened), size)
 
 
 def picture_names() -> tuple[str, ...]:
     """Return the names of the library's pictures, sorted."""
-    return tuple(_records())
-
-
-def mask_names() -> tuple[str, ...]:
-    """Return the names of the library's pictures that have a mask, sorted."""
-    return tuple(name for name, record in _records().items() if "mask" in record)
+    return tuple(records())
 
 
 def credits() -> tuple[Credit, ...]:  # noqa: A001
     """Return where each of the library's pictures comes from, sorted by name."""
     said = [field.name for field in fields(Credit)][1:]
-    records = _records().items()
-    return tuple(Credit(name, *[record[key] for key in said]) for name, record in records)
+    return tuple(Credit(name, *[record[key] for key in said]) for name, record in records().items())
 
 
 def picture(name: str, *, size: int = 64) -> Images:
@@ -123,16 +121,7 @@ def picture(name: str, *, size: int = 64) -> Images:
     Raises:
         FundiffError: There is no picture of that name, or ``size`` isn't positive.
     """
-    return _as_images(_shipped(name, picture_names(), ".png"), size)
-
-
-def mask(name: str, *, size: int = 64) -> Mask:
-    """Return the mask of one of the library's pictures: 1 where to repaint, 0 where to keep.
-
-    It is float32, every value exactly 0 or 1. Arguments and errors are those of :func:`picture`,
-    for the names of :func:`mask_names`.
-    """
-    return _as_mask(_shipped(name, mask_names(), "-mask.png"), size)
+    return as_images(flattened(shipped_picture(name, picture_names(), ".png")), size)
 
 
 def to_uint8(
@@ -180,9 +169,13 @@ def save_picture(
     Each of ``text`` is kept in the file under its name.
 
     Raises:
-        FundiffError: A value isn't finite.
+        FundiffError: There is more than one image, or a value isn't finite.
         OSError: The file can't be written.
     """
+    if len(images) != 1:
+        raise FundiffError(
+            f"expected one image, got {len(images)}: fundiff.save writes several side by side"
+        )
     png, chunks = io.BytesIO(), PngInfo()
     for name, words in (text or {}).items():
         chunks.add_text(name, words)
@@ -191,19 +184,34 @@ def save_picture(
     write(path, png.getvalue())
 
 
-def _records() -> dict[str, dict[str, Any]]:
+def records() -> dict[str, dict[str, Any]]:
+    """Return what is known of each of the library's pictures, by name, sorted."""
     text = (files("fundiff") / "pictures" / "pictures.json").read_text(encoding="utf-8")
     return dict(sorted(json.loads(text).items()))
 
 
-def _shipped(name: str, names: tuple[str, ...], ending: str) -> Image.Image:
+def shipped_picture(name: str, names: tuple[str, ...], ending: str) -> Image.Image:
+    """Open one of the library's files of pictures, or say which there are."""
     if name not in names:
         raise FundiffError(f"there is no {name}{ending}; the names are {', '.join(names)}")
-    return _decode((files("fundiff") / "pictures" / f"{name}{ending}").read_bytes())
+    data = (files("fundiff") / "pictures" / f"{name}{ending}").read_bytes()
+    return _decode(data, Image.Image.copy)
 
 
-def _load(path: Path) -> Image.Image:
-    """Read a file from anyone, but no more of it than is allowed, and decode it."""
+def read_picture(path: str | os.PathLike[str], look: Callable[[Image.Image], T]) -> T:
+    """Read a file from anyone, but no more of it than is allowed, decode it, and look at it.
+
+    Args:
+        path: The file.
+        look: Is given the picture, upright.
+
+    Returns:
+        What ``look`` returns.
+
+    Raises:
+        PictureError: As :func:`load_picture`; also what ``look`` finds that it can't read.
+    """
+    path = Path(path)
     try:
         if path.exists() and not path.is_file():
             raise ValueError("a folder or a device")
@@ -211,8 +219,8 @@ def _load(path: Path) -> Image.Image:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ValueError("more bytes")
-        return _decode(data)
-    except (*_BOMBS, *_DAMAGE, *_GARBAGE) as error:
+        return _decode(data, look)
+    except DAMAGE as error:
         found = "no such format" if isinstance(error, UnidentifiedImageError) else error
         raise PictureError(
             f"{path}: expected a whole picture in {', '.join(FORMATS)}, of at most {MAX_BYTES:,} "
@@ -220,7 +228,7 @@ def _load(path: Path) -> Image.Image:
         ) from error
 
 
-def _decode(data: bytes) -> Image.Image:
+def _decode(data: bytes, look: Callable[[Image.Image], T]) -> T:
     with warnings.catch_warnings():
         # a picture is shown or refused; what else a decoder warns of is no news to the reader
         warnings.simplefilter("ignore", UserWarning)
@@ -232,7 +240,16 @@ def _decode(data: bytes) -> Image.Image:
             for text in image.info.values():
                 if isinstance(text, str) and len(text) > MAX_TEXT:
                     raise ValueError(f"a comment of {len(text):,} characters")
-            return _over_white(_eight_bit(upright))
+            return look(upright)
+
+
+def flattened(image: Image.Image) -> Image.Image:
+    """Lay a picture over white, in RGB."""
+    image = _eight_bit(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -241,29 +258,35 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I;16"):
         return image
     values = np.asarray(image)
+    if values.max() < NARROW and (values % 257).any():
+        raise ValueError(
+            f"16 bits a channel with no value above {values.max():,}, as of a camera of 12 bits, "
+            "which would come out nearly black"
+        )
     grey = Image.fromarray(np.rint(values / 257).astype(np.uint8))
     if "transparency" in image.info:
         grey.putalpha(Image.fromarray(values != image.info["transparency"]).convert("L"))
     return grey
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-
-
-def _square(image: Image.Image, size: int) -> Image.Image:
+def require_size(size: int) -> None:
+    """Refuse a size that no picture has."""
     if size < 1:
         raise FundiffError(f"size must be at least 1 pixel, got {size}")
-    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
 
 
-def _as_images(image: Image.Image, size: int) -> Images:
-    pixels = torch.from_numpy(np.array(_square(image, size))).permute(2, 0, 1)[None]
+def as_images(image: Image.Image, size: int, centre: tuple[float, float] = (0.5, 0.5)) -> Images:
+    """Crop an RGB picture to a square and scale it.
+
+    Args:
+        image: The picture.
+        size: The side of the result in pixels.
+        centre: How far from the left and from the top the square lies, 0 to 1.
+
+    Returns:
+        One image, as :func:`load_picture` returns it.
+    """
+    require_size(size)
+    square = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS, centering=centre)
+    pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None]
     return pixels.float().contiguous() / 127.5 - 1
-
-
-def _as_mask(image: Image.Image, size: int) -> Mask:
-    return torch.from_numpy(np.array(_square(image, size).convert("L")) > 127).float()[None, None]

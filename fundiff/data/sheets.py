@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from fundiff.data.pictures import require_png, to_uint8
+from fundiff.data.pictures import flattened, read_picture, require_png, to_uint8
 from fundiff.errors import FundiffError
 from fundiff.files import write
 from fundiff.types import Images
@@ -81,11 +81,10 @@ def read_sheet(path: str | os.PathLike[str], *, side: int = 64) -> Images:
         RGB in [-1, 1], with what filled the last row up.
 
     Raises:
-        OSError: The file can't be read as a picture.
+        PictureError: The file can't be read as a picture.
         FundiffError: Its width and height aren't multiples of ``side``.
     """
-    with Image.open(path) as image:
-        pixels = torch.from_numpy(np.array(image.convert("RGB")))
+    pixels = torch.from_numpy(np.array(read_picture(path, flattened)))
     height, width, _ = pixels.shape
     if height % side or width % side:
         raise FundiffError(f"{path} has {width} by {height} pixels: no sheet of {side} by {side}")

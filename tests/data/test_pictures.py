@@ -18,14 +18,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 
 from fundiff.data import pictures as data
+from fundiff.data.masks import load_mask
 from fundiff.data.pictures import (
     Credit,
     PictureError,
     credits,  # noqa: A004
-    load_mask,
     load_picture,
-    mask,
-    mask_names,
     picture,
     picture_names,
     save_picture,
@@ -121,7 +119,6 @@ def test_black_and_white_are_the_ends_of_the_range(save: Save) -> None:
 
 def test_the_default_side_is_64(save: Save) -> None:
     assert load_picture(save(plain("red"))).shape == (1, 3, 64, 64)
-    assert load_mask(save(plain("red"))).shape == (1, 1, 64, 64)
 
 
 def test_a_picture_of_the_size_asked_for_is_not_resampled(save: Save) -> None:
@@ -460,31 +457,6 @@ def test_a_size_below_one(size: int, save: Save) -> None:
         load_picture(save(plain(RED)), size=size)
 
 
-# masks
-
-
-def test_a_mask_is_cut_at_half(save: Save) -> None:
-    for value in range(256):
-        m = load_mask(save(plain(value, "L", (2, 2))), size=2)
-        assert (m == float(value > 127.5)).all()
-
-
-def test_a_mask_is_cropped_like_its_picture(save: Save) -> None:
-    image = Image.new("L", (24, 8))
-    image.paste(255, (8, 0, 12, 8))
-    m = load_mask(save(image), size=8)
-    assert m.shape == (1, 1, 8, 8)
-    assert (m[..., :4] == 1).all()
-    assert (m[..., 4:] == 0).all()
-
-
-@pytest.mark.parametrize("size", [1, 7, 64, 300])
-def test_a_mask_of_soft_edges_is_exactly_binary(size: int, save: Save) -> None:
-    m = load_mask(save(photograph(100)), size=size)
-    assert m.dtype == torch.float32
-    assert ((m == 0) | (m == 1)).all()
-
-
 # bytes and files
 
 
@@ -515,6 +487,19 @@ def test_what_is_not_finite_is_refused(value: float, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="finite"):
         save_picture(torch.full((1, 3, 2, 2), value), tmp_path / "it.png")
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("file_format", ["TIFF", "PNG"])
+def test_few_bits_in_sixteen_are_refused(
+    bits: int, file_format: str, keep: Callable[[bytes], Path]
+) -> None:
+    values = np.linspace(0, 2**bits - 1, 64).astype(np.uint16).reshape(8, 8)
+    content = encoded(Image.fromarray(values), file_format)
+    with pytest.raises(PictureError, match=rf"no value above {2**bits - 1:,}, as of a camera"):
+        load_picture(keep(content))
+    full = encoded(Image.fromarray(values * 2 ** (16 - bits)), file_format)
+    assert load_picture(keep(full), size=8).max() > 0.9
 
 
 def test_an_empty_range_is_refused() -> None:
@@ -575,8 +560,6 @@ RECORDS = json.loads((PICTURES / "pictures.json").read_text(encoding="utf-8"))
 def test_names_are_the_files() -> None:
     pngs = {path.stem for path in PICTURES.glob("*.png")}
     assert set(picture_names()) == {name for name in pngs if not name.endswith("-mask")}
-    assert set(mask_names()) == {n.removesuffix("-mask") for n in pngs if n.endswith("-mask")}
-    assert set(mask_names()) < set(picture_names())
     assert list(picture_names()) == sorted(picture_names())
     assert {path.stem for path in PICTURES.glob("*.svg")} < set(picture_names())
 
@@ -602,20 +585,6 @@ def test_a_shipped_picture(name: str) -> None:
     assert torch.equal(x, load_picture(PICTURES / f"{name}.png"))
 
 
-@pytest.mark.parametrize("name", mask_names())
-def test_a_shipped_mask(name: str) -> None:
-    content = (PICTURES / f"{name}-mask.png").read_bytes()
-    assert hashlib.sha256(content).hexdigest() == RECORDS[name]["mask"]["sha256"]
-    with Image.open(io.BytesIO(content)) as image:
-        assert (image.format, image.mode, image.size) == ("PNG", "L", (256, 256))
-        assert set(np.unique(np.asarray(image)).tolist()) == {0, 255}
-    m = mask(name)
-    assert m.shape == (1, 1, 64, 64)
-    assert ((m == 0) | (m == 1)).all()
-    assert 0.05 < m.mean() < 0.5
-    assert torch.equal(m, load_mask(PICTURES / f"{name}-mask.png"))
-
-
 @pytest.mark.parametrize("name", sorted(path.stem for path in PICTURES.glob("*.svg")))
 def test_a_drawing_gives_its_picture(name: str) -> None:
     resvg_py = pytest.importorskip("resvg_py")
@@ -631,14 +600,6 @@ def test_a_drawing_gives_its_picture(name: str) -> None:
 def test_an_unknown_name_is_told_the_known_ones(name: str) -> None:
     with pytest.raises(ValueError, match=", ".join(picture_names())):
         picture(name)
-    with pytest.raises(ValueError, match=", ".join(mask_names())):
-        mask(name)
-
-
-def test_a_picture_without_a_mask() -> None:
-    (name, *_) = sorted(set(picture_names()) - set(mask_names()))
-    with pytest.raises(ValueError, match=f"no {name}-mask.png"):
-        mask(name)
 
 
 def test_no_name_is_spelled_in_the_module() -> None:

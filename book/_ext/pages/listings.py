@@ -14,7 +14,7 @@ CHAPTERS = "book/part-"
 """What the names of pages begin with whose code is folded."""
 SHOWING = ("plots", "data", "models.weights", "metrics.alignment")
 """What of the package prepares and draws results."""
-DOOR = {"show", "save", "picture", "load_picture", "mask", "load_mask", "digits"}
+DOOR = {"show", "save", "picture", "load_picture", "mask", "load_mask", "load_inpainting", "digits"}
 """The same of what the package itself offers."""
 PROMPTS = {"prompt_show": "Show the code", "prompt_hide": "Hide the code"}
 
