@@ -124,7 +124,7 @@ def edit(
 
 def inpaint(
     picture: Picture,
-    mask: Annotated[Path, typer.Argument(help="white where to repaint, black where to keep")],
+    mask: Annotated[Path, typer.Argument(help="white, or marked, where to repaint")],
     prompt: Towards,
     out: Out,
     count: Count = 1,
@@ -138,11 +138,12 @@ def inpaint(
     compiled: Compiled = False,
 ) -> None:
     """Repaint a part of a picture."""
-    from fundiff.data.pictures import load_mask, load_picture
+    from fundiff.data.masks import load_inpainting
     from fundiff.jobs.order import Order
 
     job = _Job(model, dtype, embeddings, compiled)
-    given, where = load_picture(picture, size=job.model.size), load_mask(mask, size=job.model.size)
+    given, where = load_inpainting(picture, mask, size=job.model.size)
+    job.say(f"{where.mean():.1%} of the picture is repainted")
     job.paint(Order(prompt, seed, count, scale, steps, solver, picture=given, mask=where), out)
 
 
@@ -259,6 +260,11 @@ class _Job:
             compiled=compiled,
         )
 
+    def say(self, words: str) -> None:
+        """Tell the user, in the main process alone."""
+        if self.where.is_main_process:
+            print(words)
+
     def paint(self, order: "Order", out: Path) -> None:
         """Paint this process's share of an order, with a progress bar in the main process."""
         from tqdm import tqdm
@@ -276,7 +282,7 @@ class _Job:
         import torch
 
         from fundiff.data.pictures import require_png
-        from fundiff.jobs.choose import judge, keep, painted
+        from fundiff.jobs.choose import judge, keep, painted, require_keepable
         from fundiff.jobs.order import Order, picture_path
         from fundiff.models.if_model import BUNDLED, load
         from fundiff.models.image_text import ImageTextEncoder
@@ -288,6 +294,8 @@ class _Job:
             require_gif_free(moving)
         illusion.readings[0](torch.zeros(1, 3, size, size))  # refuses what doesn't fit the size
         judges = load(BUNDLED, device="cpu").encode(order.prompts) if order.count > 1 else None
+        if judges is not None:
+            require_keepable(self.model, order, out)
         self.paint(order, out)
         self.where.wait_for_everyone()
         if not self.where.is_main_process:

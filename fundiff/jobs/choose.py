@@ -84,6 +84,15 @@ def painted(order: Order, out: Path, *, size: int) -> Images:
     return torch.cat([load_picture(path, size=size) for path in paths])
 
 
+def require_keepable(model: TextToImage, order: Order, out: Path) -> None:
+    """Refuse a file that :func:`keep` would replace and that the order didn't make.
+
+    Raises:
+        OrderError: It is there and isn't of this order.
+    """
+    is_painted(out, *(said_of(model, order, number) for number in range(order.count)))
+
+
 def keep(model: TextToImage, order: Order, out: Path, number: int) -> None:
     """Copy one of an order's pictures to the file that has no number.
 
@@ -97,5 +106,5 @@ def keep(model: TextToImage, order: Order, out: Path, number: int) -> None:
         OrderError: The file is there and isn't of this order.
         OSError: A file can't be read or written.
     """
-    is_painted(out, *(said_of(model, order, number) for number in range(order.count)))
+    require_keepable(model, order, out)
     write(out, picture_path(out, number, order.count).read_bytes())

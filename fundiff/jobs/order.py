@@ -1,14 +1,16 @@
 """What to paint, and what each picture's file says of how it was made."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from fundiff.data.pictures import DAMAGE
 from fundiff.errors import FundiffError
 from fundiff.illusions import Illusion
 from fundiff.models.if_model import TextToImage
@@ -144,6 +146,10 @@ def said_of(model: TextToImage, order: Order, number: int) -> str:
         "noise": NOISE,
         "fundiff": version("fundiff"),
     }
+    if model.embeddings is not None:
+        engine["embeddings"] = model.embeddings
+    if model.compiled:
+        engine["compiled"] = True
     return json.dumps({**order.words(), "number": number, **engine}, ensure_ascii=True)
 
 
@@ -163,9 +169,9 @@ def is_painted(path: Path, *words: str) -> bool:
     if not path.exists():
         return False
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             found = image.info.get(CHUNK)
-    except (OSError, UnidentifiedImageError):
+    except DAMAGE:
         found = None
     if found not in words:
         differs = min((_differences(found, said) for said in words), key=len)

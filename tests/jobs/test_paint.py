@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -19,12 +20,12 @@ from fundiff.cli import paint as paint_cli
 from fundiff.cli.main import main
 from fundiff.data.pictures import load_picture, picture, save_picture, to_uint8
 from fundiff.errors import FundiffError
-from fundiff.files import PlaceError
+from fundiff.files import OccupiedError, PlaceError
 from fundiff.guidance import Bound
 from fundiff.illusions import VIEWS, ByView, Illusion, hybrids
 from fundiff.jobs.order import CHUNK, Order, OrderError
 from fundiff.jobs.paint import BLOCK, paint
-from fundiff.models.if_model import TextToImage, load
+from fundiff.models.if_model import TextToImage, load, save_embeddings
 from fundiff.sampling import sample, sdedit
 from fundiff.solvers import SOLVERS, dpm_step, log_snr_timesteps
 from fundiff.types import Images
@@ -163,9 +164,35 @@ def retrained(folder: Path) -> None:
     safetensors.torch.save_file(halves, path)
 
 
+def rescheduled(folder: Path) -> None:
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(path.read_text().replace("epsilon", "v_prediction"))
+
+
+def reworded(folder: Path) -> None:
+    path = folder / "text_encoder" / "model.safetensors"
+    halves = {name: weight / 2 for name, weight in safetensors.torch.load_file(path).items()}
+    safetensors.torch.save_file(halves, path)
+
+
+def told(folder: Path) -> None:
+    (folder / "prompts.json").write_text('["a dog"]')
+    safetensors.torch.save_file({"0": torch.ones(77, 24)}, folder / "prompts.safetensors")
+
+
+def unclipped(folder: Path) -> None:
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(path.read_text().replace('"thresholding": true', '"thresholding": false'))
+
+
+def reshaped(folder: Path) -> None:
+    path = folder / "unet" / "config.json"
+    path.write_text(path.read_text().replace('"act_fn": "gelu"', '"act_fn": "silu"'))
+
+
 @pytest.mark.parametrize(
     "change",
-    [retrained],
+    [retrained, rescheduled, reworded, told, unclipped, reshaped],
     ids=lambda c: c.__name__,
 )
 def test_another_model_is_another_order(
@@ -183,6 +210,25 @@ def test_another_model_is_another_order(
     other = run(changed, order, tmp_path / "other" / "a.png")
     assert load_picture(tmp_path / "other" / "a.png").ne(load_picture(tmp_path / "a.png")).any()
     assert other != first
+
+
+def test_given_embeddings_are_another_order(folder: Path, tmp_path: Path) -> None:
+    model, order, out = load(folder, device="cpu"), Order("a dog", steps=STEPS), tmp_path / "a.png"
+    run(model, order, out)
+    for number, words in enumerate((["a dog"], ["a dog", "a man"])):
+        save_embeddings(model, words, tmp_path / "e.safetensors")
+        given = load(folder, device="cpu", embeddings=tmp_path / "e.safetensors")
+        with pytest.raises(OrderError, match=r"\(embeddings was .*, is now '[0-9a-f]{16}'\)"):
+            run(given, order, out)
+        out = tmp_path / f"{number}" / "a.png"
+        run(given, order, out)
+
+
+def test_a_compiled_network_is_another_order(model: TextToImage, tmp_path: Path) -> None:
+    order = Order("a dog", steps=STEPS)
+    run(model, order, tmp_path / "a.png")
+    with pytest.raises(OrderError, match=r"\(compiled was None, is now True\)"):
+        run(replace(model, compiled=True), order, tmp_path / "a.png")
 
 
 def test_another_version_is_another_order(
@@ -325,6 +371,38 @@ def test_the_command_line_paints(
         assert (said["prompt"], said["seed"], said["engine"]) == (told, 3, folder.name)
         assert (said["steps"], said["solver"]) == (STEPS, "dpm")
         assert said["weights"] == load(folder).digest
+
+
+def test_a_link_to_a_file_that_is_not_there_is_followed(model: TextToImage, tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("new/b.png")
+    run(model, Order("a dog", steps=STEPS), tmp_path / "a.png")
+    assert (tmp_path / "new" / "b.png").is_file()
+
+
+def test_a_picture_too_large_to_read_is_left_alone(model: TextToImage, tmp_path: Path) -> None:
+    size = (30_000).to_bytes(4, "big")
+    head = b"IHDR" + size + size + b"\x08\x02\0\0\0"
+    content = b"\x89PNG\r\n\x1a\n\0\0\0\r" + head + zlib.crc32(head).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(OrderError, match=r"a\.png is there already"):
+        run(model, Order("a dog", steps=STEPS), tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == content
+
+
+def test_a_prompt_that_is_no_text_is_refused(model: TextToImage) -> None:
+    with pytest.raises(FundiffError, match=r"a prompt in UTF-8, found: 'a \\udcff dog'"):
+        model.denoiser("a \udcff dog")
+
+
+def test_embeddings_find_their_place_before_the_encoder_works(
+    model: TextToImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.safetensors").symlink_to("new/b.safetensors")
+    save_embeddings(model, ["a dog"], tmp_path / "a.safetensors")
+    assert (tmp_path / "new" / "b.safetensors").is_file()
+    monkeypatch.setattr(TextToImage, "encode", None)
+    with pytest.raises(OccupiedError, match="new is a folder: name a file in it"):
+        save_embeddings(model, ["a dog"], tmp_path / "new")
 
 
 def test_the_command_line_embeds(folder: Path, tmp_path: Path) -> None:

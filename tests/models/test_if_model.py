@@ -1,6 +1,9 @@
 import json
+import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -14,10 +17,13 @@ from diffusers import (
 )
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from transformers import T5Config, T5EncoderModel
 
+from fundiff.errors import FundiffError, FundiffWarning
 from fundiff.filters import GaussianBlur
 from fundiff.guidance import guided
 from fundiff.illusions import anagram, hybrid
+from fundiff.models import if_format
 from fundiff.models.embeddings import EmbeddingsError
 from fundiff.models.folded_unet import new_unet
 from fundiff.models.if_format import ModelError, folder_contents, placed, read_unet
@@ -420,11 +426,185 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_model_without_a_network_is_refused(floyd: Path, tmp_path: Path) -> None:
-    tiny_floyd.stage_one(tmp_path)
-    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(ModelError, match="has no network that can be read"):
-        load(tmp_path)
+WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+ENCODER = "text_encoder/model.safetensors"
+CONFIG, SCHEDULER = "unet/config.json", "scheduler/scheduler_config.json"
+
+
+def changed(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Change a JSON file or one of safetensors."""
+
+    def make(folder: Path) -> None:
+        path = folder / name
+        if path.suffix == ".json":
+            said = json.loads(path.read_text())
+            change(said)
+            path.write_text(json.dumps(said))
+        else:
+            weights = safetensors.torch.load_file(path)
+            change(weights)
+            safetensors.torch.save_file(weights, path, {"format": "pt"})
+
+    return make
+
+
+def left_out(weights: dict[str, torch.Tensor]) -> None:
+    del weights["conv_in.bias"]
+
+
+def misshapen(weights: dict[str, torch.Tensor]) -> None:
+    weights["conv_in.weight"] = weights["conv_in.weight"][..., :1].contiguous()
+
+
+def not_finite(weights: dict[str, torch.Tensor]) -> None:
+    weights["conv_in.bias"] = weights["conv_in.bias"] * float("nan")
+
+
+def added(weights: dict[str, torch.Tensor]) -> None:
+    weights["conv_in.scale"] = torch.ones(1)
+
+
+def pickled(name: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        torch.save(safetensors.torch.load_file(folder / name), (folder / name).with_suffix(".bin"))
+        (folder / name).unlink()
+
+    return make
+
+
+def norm_left_out(weights: dict[str, torch.Tensor]) -> None:
+    del weights["encoder.final_layer_norm.weight"]
+
+
+def norm_not_finite(weights: dict[str, torch.Tensor]) -> None:
+    weights["encoder.final_layer_norm.weight"] *= float("inf")
+
+
+def with_encoder(*, words: int | None = None, width: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        count = words or len(tiny_floyd.text()[0])
+        config = T5Config(vocab_size=count, d_model=width, d_kv=8, d_ff=32, num_heads=3)
+        T5EncoderModel(config).save_pretrained(folder / "text_encoder")
+
+    return make
+
+
+def resized(size: int | None) -> Callable[[Path], None]:
+    return changed(CONFIG, lambda said: said.update(sample_size=size))
+
+
+def with_prompts(content: bytes, listed: str = '["a dog"]') -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        (folder / "prompts.json").write_text(listed)
+        (folder / "prompts.safetensors").write_bytes(content)
+
+    return make
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no scheduler": (lambda m: shutil.rmtree(m / "scheduler"), "scheduler_config.json"),
+    "no configuration": (lambda m: (m / CONFIG).unlink(), r"config\.json"),
+    "no weights": (lambda m: (m / WEIGHTS).unlink(), "diffusion_pytorch_model.safetensors"),
+    "an empty configuration": (lambda m: (m / CONFIG).write_text(""), "m can't be read"),
+    "an empty scheduler": (lambda m: (m / SCHEDULER).write_text("[]"), "m can't be read"),
+    "weights cut short": (
+        lambda m: (m / WEIGHTS).write_bytes((m / WEIGHTS).read_bytes()[:-9]),
+        "m can't be read",
+    ),
+    "empty weights": (lambda m: (m / WEIGHTS).write_bytes(b""), "m can't be read"),
+    "a weight missing": (changed(WEIGHTS, left_out), r"in 1 places such as conv_in\.bias"),
+    "a weight too many": (changed(WEIGHTS, added), r"in 1 places such as conv_in\.scale"),
+    "a weight of another shape": (changed(WEIGHTS, misshapen), r"conv_in\.weight"),
+    "a weight that isn't finite": (changed(WEIGHTS, not_finite), "weights that aren't finite"),
+    "pickled weights": (pickled(WEIGHTS), r"pytorch_model\.bin is a pickle, which can run code"),
+    "a pickled encoder": (pickled(ENCODER), r"text_encoder/model\.bin is a pickle"),
+    "an encoder cut short": (lambda m: (m / ENCODER).write_bytes(b"12345678"), "m can't be read"),
+    "no weights of the encoder": (lambda m: (m / ENCODER).unlink(), "m can't be read"),
+    "no tokenizer": (lambda m: shutil.rmtree(m / "tokenizer"), "m can't be read"),
+    "a weight of the encoder missing": (
+        changed(ENCODER, norm_left_out),
+        r"in 1 places such as encoder\.final_layer_norm\.weight",
+    ),
+    "an encoder that isn't finite": (changed(ENCODER, norm_not_finite), "aren't finite"),
+    "an encoder of fewer layers": (
+        changed("text_encoder/config.json", lambda said: said.update(num_layers=1)),
+        r"such as encoder\.block\.1\.layer",
+    ),
+    "an encoder of fewer words": (
+        with_encoder(words=5, width=24),
+        "m can't be read: index out of range",
+    ),
+    "an encoder of another width": (
+        with_encoder(width=16),
+        "gives 16 numbers a token, .* wants 24",
+    ),
+    "no encoder in the list": (
+        changed("model_index.json", lambda said: said.update(text_encoder=[])),
+        "m has no text encoder",
+    ),
+    "a size of nothing": (
+        resized(0),
+        r"a sample_size of 0; stage I has a multiple of 2 up to 1024",
+    ),
+    "a size that isn't halved": (resized(33), "a sample_size of 33; stage I has a multiple of 2"),
+    "a size beyond all": (resized(10**6), "a sample_size of 1000000; stage I has a multiple"),
+    "no threshold": (
+        changed(SCHEDULER, lambda said: said.update(dynamic_thresholding_ratio=None)),
+        "m can't be read",
+    ),
+    "a threshold in words": (
+        changed(SCHEDULER, lambda said: said.update(sample_max_value="x")),
+        "m can't be read",
+    ),
+    "a card without end": (lambda m: (m / "card.json").write_text("[" * 100_000), "with a card"),
+    "zero SNR": (
+        changed(SCHEDULER, lambda said: said.update(rescale_betas_zero_snr=True)),
+        "alpha_bar must decrease strictly inside",
+    ),
+    "an unknown prediction": (
+        changed(SCHEDULER, lambda said: said.update(prediction_type="flow")),
+        "m predicts 'flow'; known are epsilon",
+    ),
+    "an unknown block": (
+        changed(CONFIG, lambda said: said.update(down_block_types=["Nothing2D"])),
+        "m can't be read",
+    ),
+    "channels in words": (
+        changed(CONFIG, lambda said: said.update(in_channels="three")),
+        "m can't be read",
+    ),
+    "no size": (resized(None), "a sample_size of None; stage I has a multiple of 2 up to 1024"),
+    "no width": (changed(CONFIG, lambda said: said.update(encoder_hid_dim=None)), "m"),
+    "empty prompts": (with_prompts(b""), "m can't be read"),
+    "prompts that are no list": (with_prompts(b"", "3"), "m can't be read"),
+    "fewer rows than prompts": (
+        with_prompts(safetensors.torch.save({"1": torch.zeros(77, 24)})),
+        "m can't be read: '0'",
+    ),
+    "prompts of another encoder": (
+        with_prompts(safetensors.torch.save({"0": torch.zeros(77, 5)})),
+        r"prompts\.safetensors has \[77, 5\] numbers for 'a dog'",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_folder_with_a_fault_is_refused_in_a_line(
+    name: str, floyd: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil, message = FAULTS[name]
+    shutil.copytree(floyd, tmp_path / "m")
+    spoil(tmp_path / "m")
+    loggers = [logging.getLogger(package) for package in ("diffusers", "transformers")]
+    for logger in loggers:
+        logger.addHandler(caplog.handler)
+    with pytest.raises(FundiffError, match=message) as caught:
+        load(tmp_path / "m", device="cpu").denoiser("a cat")
+    for logger in loggers:
+        logger.removeHandler(caplog.handler)
+    assert "\n" not in str(caught.value)
+    assert caplog.messages == []
 
 
 def test_a_model_without_an_encoder_says_so(tmp_path: Path) -> None:
@@ -446,9 +626,39 @@ def test_the_hubs_refusals_say_what_to_do(
     def refuse(*args: object, **kwargs: object) -> None:
         raise error.__new__(error)
 
+    monkeypatch.setattr(if_format, "model_info", lambda name, timeout: None)
     monkeypatch.setattr("diffusers.configuration_utils.hf_hub_download", refuse)
     with pytest.raises(ModelError, match=message):
         load("DeepFloyd/IF-I-M-v1.0")
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no route"), if_format.HTTPError("no route")])
+def test_a_hub_that_cannot_be_reached_is_said_at_once(
+    error: Exception, floyd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str, timeout: float) -> None:
+        assert timeout <= 10
+        raise error
+
+    monkeypatch.setattr(if_format, "model_info", fail)
+    with pytest.raises(ModelError, match=r"can't be fetched without the network \(no route\)"):
+        load("DeepFloyd/IF-I-M-v1.0")
+    fetched = str(floyd / "model_index.json")
+    monkeypatch.setattr(if_format, "try_to_load_from_cache", lambda name, file: fetched)
+    pipeline = "fundiff.models.if_format.DiffusionPipeline"
+    monkeypatch.setattr(f"{pipeline}.load_config", lambda name: {})
+    monkeypatch.setattr(if_format, "is_offline_mode", lambda: False)
+    with (
+        pytest.warns(FundiffWarning, match="what was fetched before is taken; HF_HUB_OFFLINE=1"),
+        pytest.raises(ModelError, match="is a None, not in the format"),
+    ):
+        load("DeepFloyd/IF-I-M-v1.0")
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "..", "a b", "/no/folder"])
+def test_a_name_that_is_neither_folder_nor_models_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match=f"{name} is neither a folder in IF's format nor a"):
+        load(name)
 
 
 def test_loading_a_network_in_shards_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
