@@ -6,6 +6,8 @@ What is drawn is decided by the denoiser (see :mod:`fundiff.guidance`), how by t
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import index
+from reprlib import repr as brief
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -93,8 +95,7 @@ def denoise(
         FundiffError: A timestep is out of range or repeated in place, or noise is needed and there
             is no seed; raised when a state is asked for.
     """
-    timesteps = schedule.timesteps() if timesteps is None else timesteps
-    _require_timesteps(schedule, timesteps)
+    timesteps = _walk(schedule, timesteps)
 
     def drawn(stream: Stream, number: int) -> Images | None:
         if seed is None:
@@ -192,13 +193,12 @@ def sdedit(
     Source:
         Meng et al. 2021, *SDEdit*.
     """
-    timesteps = schedule.timesteps() if timesteps is None else timesteps
+    timesteps = _walk(schedule, timesteps)
     if not 0 <= i_start < len(timesteps):
         raise FundiffError(
             f"i_start must be an index from 0 to {len(timesteps) - 1}, got {i_start}"
         )
     left = timesteps[i_start:]
-    _require_timesteps(schedule, left)
     eps = noise(*x0.shape, seed=seed, first=first).to(x0)
     x = add_noise(schedule, x0, _times(x0, left[0]), eps)
     return sample(
@@ -296,12 +296,19 @@ def _times(x: Images, t: int) -> Times:
     return torch.full((len(x),), t, dtype=torch.long, device=x.device)
 
 
-def _require_timesteps(schedule: NoiseSchedule, timesteps: Sequence[int]) -> None:
-    if not timesteps:
+def _walk(schedule: NoiseSchedule, timesteps: Sequence[int] | None) -> list[int]:
+    if timesteps is None:
+        return schedule.timesteps()
+    try:
+        walk = [index(t) for t in timesteps]
+    except TypeError as error:
+        raise FundiffError(f"timesteps must be whole numbers, got {brief(timesteps)}") from error
+    if not walk:
         raise FundiffError("expected at least one timestep, got none")
-    for t in timesteps:
+    for t in walk:
         if not 0 <= t < schedule.steps:
             raise FundiffError(f"expected timesteps from 0 to {schedule.steps - 1}, got {t}")
-    for t, s in pairwise(timesteps):
+    for t, s in pairwise(walk):
         if t == s:
             raise FundiffError(f"timestep {t} follows itself: each step has to go somewhere")
+    return walk

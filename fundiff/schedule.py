@@ -20,6 +20,9 @@ from fundiff.types import Times
 WALK = 34
 """How many timesteps a walk has at most, unless a number is asked for, as in the write-up."""
 
+NOISY = 0.9
+"""How far up the timesteps a walk from noise has to begin, as a share of the last one."""
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
@@ -161,8 +164,14 @@ class NoiseSchedule:
             :math:`\bar\alpha_t`, shape ``(batch, 1, 1, 1)``, on the device of ``t``.
 
         Raises:
-            FundiffError: A timestep lies outside :math:`-1 \dots T - 1`.
+            FundiffError: They aren't one whole number a picture, or one lies outside
+                :math:`-1 \dots T - 1`.
         """
+        if t.ndim != 1 or t.dtype.is_floating_point or t.dtype.is_complex:
+            raise FundiffError(
+                f"expected a whole timestep a picture, from -1 (clean) to {self.steps - 1}, got "
+                f"{t.dtype} of the shape {[*t.shape]}"
+            )
         index = t.to(self.alpha_bar.device, torch.long)
         if len(index) and not -1 <= index.min() <= index.max() < self.steps:
             raise FundiffError(
@@ -193,7 +202,8 @@ class NoiseSchedule:
         Args:
             stride: The distance between neighbours: the multiples of it up to ``start`` are listed,
                 such as 990, 960, …, 0 for a stride of 30 and 1000 steps. The default is the least
-                that gives at most 34, which is all of them where there are no more.
+                that gives at most 34, which is all of them where there are no more. Without a
+                start the first has to lie in the last tenth, where pictures are noise.
             count: Instead of a stride, how many timesteps, evenly spread from ``start`` to 0.
             start: No timestep is above this; :math:`T - 1` by default.
 
@@ -202,7 +212,8 @@ class NoiseSchedule:
 
         Raises:
             FundiffError: ``stride`` or ``count`` is below 1 or both are given, ``count`` is above
-                the number of timesteps, or ``start`` isn't a timestep.
+                the number of timesteps, ``start`` isn't a timestep, or a stride begins too far
+                from noise.
         """
         top = self.steps - 1 if start is None else start
         if not 0 <= top < self.steps:
@@ -216,7 +227,13 @@ class NoiseSchedule:
         stride = math.ceil(self.steps / WALK) if stride is None else stride
         if stride < 1:
             raise FundiffError(f"stride must be at least 1, got {stride}")
-        return list(range(top - top % stride, -1, -stride))
+        first = top - top % stride
+        if start is None and first < NOISY * top:
+            raise FundiffError(
+                f"a stride of {stride} begins at timestep {first} of {top}, where a picture isn't "
+                "noise yet: take a smaller one or a count, or say the start"
+            )
+        return list(range(first, -1, -stride))
 
 
 def resampling(timesteps: Sequence[int], *, jump: int, times: int) -> list[int]:

@@ -60,7 +60,7 @@ def test_a_step_is_one_call_of_the_network(name: str, images: Callable[..., Imag
     """Every composition of the chapters on anagrams and hybrids, and one part held fixed."""
     network = RandomNetwork()
     denoiser, start = COMPOSITIONS[name](network), images(2, 3, 16, 16)
-    timesteps = SCHEDULE.timesteps(stride=200)
+    timesteps = SCHEDULE.timesteps(count=5)
     keep = keep_part(images(1, 3, 16, 16), Grey())
     for constraint in (None, keep):
         network.calls.clear()

@@ -93,8 +93,12 @@ def test_a_count_of_timesteps_is_diffusers_linspace() -> None:
 @given(st.integers(1, 400), st.integers(1, 500), st.data())
 def test_timesteps_covers_what_it_says(steps: int, stride: int, data: st.DataObject) -> None:
     start = data.draw(st.none() | st.integers(0, steps - 1))
-    timesteps = NoiseSchedule.linear(steps).timesteps(stride=stride, start=start)
-    top = steps - 1 if start is None else start
+    schedule, top = NoiseSchedule.linear(steps), steps - 1 if start is None else start
+    if start is None and top - top % stride < 0.9 * top:
+        with pytest.raises(ValueError, match=f"a stride of {stride} begins at timestep"):
+            schedule.timesteps(stride=stride)
+        return
+    timesteps = schedule.timesteps(stride=stride, start=start)
     assert timesteps[-1] == 0
     assert top - stride < timesteps[0] <= top
     assert all(t - s == stride for t, s in pairwise(timesteps))
@@ -110,6 +114,9 @@ def test_timesteps_covers_what_it_says(steps: int, stride: int, data: st.DataObj
         (lambda: NoiseSchedule.linear(10).timesteps(start=10), "0 to 9, got 10"),
         (lambda: NoiseSchedule.linear(10).timesteps(count=11), "a count from 1 to 10, got None"),
         (lambda: NoiseSchedule.linear(10).timesteps(count=2, stride=3), "got 3 and 2"),
+        (lambda: NoiseSchedule.cosine().timesteps(stride=250), "begins at timestep 750 of 999"),
+        (lambda: NoiseSchedule.cosine().timesteps(stride=1000), "begins at timestep 0 of 999"),
+        (lambda: NoiseSchedule.cosine().timesteps(stride=2000), "begins at timestep 0 of 999"),
         (lambda: NoiseSchedule.flow(0), "at least 1 step"),
         (lambda: NoiseSchedule(torch.tensor([0.5, 0.5])), "decrease strictly"),
         (lambda: NoiseSchedule(torch.tensor([1.0, 0.5])), "inside"),

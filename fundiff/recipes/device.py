@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from fundiff.files import write
+from fundiff.files import prepare, write
 from fundiff.models.placement import bf16_is_fast
 from fundiff.training.plan import Plan
 
@@ -41,10 +41,11 @@ def suited(plan: Plan, runs: Path | None = None) -> Plan:
     chosen: Literal["bf16", "fp32"] = "bf16" if bf16_is_fast() else "fp32"
     if runs is not None:
         path = runs / "precision.json"
-        if not path.is_file():
-            runs.mkdir(parents=True, exist_ok=True)
-            write(path, json.dumps(chosen).encode())
-        chosen = json.loads(path.read_bytes())
+        before = kept(path)
+        if before in ("bf16", "fp32"):
+            return replace(plan, precision=before)
+        prepare(runs)
+        write(path, json.dumps(chosen).encode())
     return replace(plan, precision=chosen)
 
 

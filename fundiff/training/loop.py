@@ -52,8 +52,8 @@ def train(
             Its precision has to be the plan's.
 
     Yields:
-        A report every ``plan.report_every`` steps and after the last step; one at once where the
-        run had ended before. Closing the iterator saves the state.
+        A report every ``plan.report_every`` steps and after the last step; where a run goes on from
+        one of these, that one again. Closing the iterator saves the state.
 
     Raises:
         RunError: Another process trains in the folder, it belongs to another run, a state can't be
@@ -85,8 +85,8 @@ def _steps(run: "_Run", seconds: float) -> Generator[Report, None, None]:
     def late() -> bool:
         return time.monotonic() - start >= seconds
 
-    if run.step == plan.steps:
-        yield run.report()
+    if run.step and (run.step % plan.report_every == 0 or run.step == plan.steps):
+        yield run.report()  # whoever heard it may have been killed before doing anything about it
     while run.step < plan.steps:
         until = min(run.step - run.step % plan.report_every + plan.report_every, plan.steps)
         while run.step < until:

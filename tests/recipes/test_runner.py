@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tasks import PLAN, SMALL
+from tasks import PLAN, SMALL, SmallTraining
 from torch import nn
 
 from fundiff.cli import main as cli
@@ -47,6 +47,28 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(tmp_path: Path) -> Non
     assert SMALL.is_stale(out, "cpu")
     run(tmp_path / "a")
     assert verify(out).identity == verify(run(tmp_path / "b")).identity
+
+
+def test_a_sheet_that_a_kill_left_undrawn_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "a")
+
+    class KilledError(Exception):
+        pass
+
+    def die(self: SmallTraining, network: nn.Module) -> bytes:
+        raise KilledError
+
+    for step in (2, 4):
+        with monkeypatch.context() as patch:
+            patch.setattr(SmallTraining, "samples", die)
+            with pytest.raises(KilledError):
+                run(tmp_path / "b")
+        assert not (tmp_path / "b" / "runs-cpu" / f"samples-{step}.png").exists()
+        if step == 2:
+            run(tmp_path / "b", seconds=0)
+    assert verify(run(tmp_path / "b")).files == verify(whole).files
 
 
 def test_a_start_from_weights_is_noted(tmp_path: Path) -> None:

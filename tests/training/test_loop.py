@@ -100,7 +100,7 @@ def test_a_run_in_slices_is_a_run_at_once(seconds: float, tmp_path: Path) -> Non
         if reports[-1].step == PLAN.steps:
             break
     losses = {report.step: report.loss for report in reports}
-    assert len(reports) == (len(whole) if seconds else PLAN.steps)
+    assert len(losses) == (len(whole) if seconds else PLAN.steps)
     assert [losses[report.step] for report in whole] == [report.loss for report in whole]
     assert_same(state(tmp_path / "slices", 12), state(tmp_path / "whole", 12))
 
@@ -110,7 +110,7 @@ def test_closing_the_iterator_saves(tmp_path: Path) -> None:
     assert next(reports).step == 2
     reports.close()
     assert (tmp_path / "closed" / "step-00000002.json").exists()
-    assert [report.step for report in run(tmp_path / "closed")] == [4, 6, 8, 10, 12]
+    assert [report.step for report in run(tmp_path / "closed")] == [2, 4, 6, 8, 10, 12]
     run(tmp_path / "whole")
     assert_same(state(tmp_path / "closed", 12), state(tmp_path / "whole", 12))
 
@@ -226,7 +226,7 @@ def test_a_second_run_in_the_folder_is_refused(tmp_path: Path) -> None:
         next(train(SmallTask(), PLAN, tmp_path))
     first.close()
     run_again = train(SmallTask(), PLAN, tmp_path)
-    assert next(run_again).step == 4
+    assert next(run_again).step == 2
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone", "manifest"])
@@ -248,7 +248,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(damage: str, tmp_path: Path
         newest.with_suffix(".json").write_text("{")
     with pytest.warns(UserWarning, match=r"damaged .*step-00000012.*going on from step-00000008"):
         reports = run(tmp_path)
-    assert [report.step for report in reports] == [10, 12]
+    assert [report.step for report in reports] == [8, 10, 12]
     assert_same(state(tmp_path, 12), whole)
 
 
