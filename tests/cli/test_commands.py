@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -145,6 +146,28 @@ def test_the_command_line_paints_in_the_precision_that_is_asked_for(
         assert json.loads(image.info["fundiff"])["dtype"] == "bfloat16"
 
 
+def test_a_place_for_the_best_is_looked_at_before_any_is_painted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    options = ["--best-of", "2", "--steps", "3", "--model", str(folder)]
+    assert main(["anagram", *PAIR, *options, "--out", str(tmp_path / "a.png")]) == 1
+    assert "a.png is there already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_threads_wait_asleep_unless_the_user_wants_otherwise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for chosen, expected in (("", "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+        if not chosen:
+            monkeypatch.delenv("OMP_WAIT_POLICY")
+        assert main(["--help"]) == 0
+        assert os.environ["OMP_WAIT_POLICY"] == expected
+    assert "Paint" in capsys.readouterr().out
+
+
 def test_what_is_kept_is_of_the_same_precision(folder: Path, tmp_path: Path) -> None:
     order, out = Order("a dog", count=2, steps=3), tmp_path / "a.png"
     model = load(folder, device="cpu", dtype=torch.float32)
@@ -180,6 +203,7 @@ def test_the_command_line_chooses_by_alignment(
         (["sample", PAIR[0], "--steps", "100000"], "expected"),
         (["sample", PAIR[0], "--out", ""], "expected a name that ends in .png, got '.'"),
         (["sample", PAIR[0], "--out", "/proc/a.png"], "nothing can be written to /proc"),
+        (["embed", PAIR[0], "--out", "/proc/e.safetensors"], "nothing can be written to /proc"),
         (["train", "mnist-judge", "--minutes", "nan"], "--minutes must be 0 or more, got nan"),
         (["train", "mnist-judge", "--minutes", "-1"], "--minutes must be 0 or more, got -1"),
         (["profile", "mnist-judge", "--seconds", "inf"], "--seconds must be a number above 0"),
@@ -232,6 +256,33 @@ def test_a_command_ends_in_one_line(
     assert found.err.startswith(said)
     assert found.err.strip().count("\n") == 0
     assert found.out == ""
+
+
+def test_a_warning_of_ours_is_a_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sample", "a dog " * 90 + "and a man", "--model", str(folder), "--steps", "1"]
+    assert main([*words, "--out", str(tmp_path / "a.png")]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("a prompt is read up to 77 tokens; what isn't read any more: ")
+    assert said.endswith("dog and a man'\n")
+    assert said.count("\n") == 1
+
+
+def test_the_share_that_is_repainted_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = Image.new("RGB", (128, 64), "navy")
+    wide.save(tmp_path / "p.png")
+    wide.paste("red", (0, 16, 16, 48))
+    wide.save(tmp_path / "m.png")
+    files = [str(tmp_path / name) for name in ("p.png", "m.png")]
+    words = ["inpaint", *files, "--prompt", "a dog", "--model", str(folder), "--steps", "1"]
+    assert main([*words, "--out", str(tmp_path / "o.png")]) == 0
+    assert "12.5% of the picture is repainted" in capsys.readouterr().out
+    before, after = (load_picture(tmp_path / name, size=32) for name in ("p.png", "o.png"))
+    assert after[..., 8:24, :8].ne(before[..., 8:24, :8]).any()
+    assert after[..., 8:].eq(-1).sum() == before[..., 8:].eq(-1).sum()
 
 
 def test_a_fault_of_ours_is_no_users_error(monkeypatch: pytest.MonkeyPatch) -> None:

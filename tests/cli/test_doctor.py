@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 import tiny_floyd
+import torch
 
 from fundiff.cli import doctor
 from fundiff.cli.doctor import checkup
 from fundiff.cli.main import main
+from fundiff.models.embeddings import CACHE
 from fundiff.models.if_format import ModelError
 from fundiff.models.if_model import MODEL
 from fundiff.models.placement import Machine
@@ -107,6 +109,52 @@ def test_any_model_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert f"the model: {tmp_path}, {size}" in text
     assert "card" not in text
     assert "MiniLM" not in text
+
+
+@pytest.mark.parametrize("part", ["scheduler", "unet", "model_index.json"])
+def test_it_never_fails(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODEL, str(tmp_path / "m"))
+    tiny_floyd.stage_one(tmp_path / "m")
+    (tmp_path / "m" / part).rename(tmp_path / part)
+    lines = said().splitlines()
+    assert f"the model: {tmp_path / 'm'}" in "\n".join(lines)
+    assert lines[-1].startswith("  its text encoder")
+
+
+@pytest.mark.parametrize(("alone", "told"), [(0.1, True), (3.0, False)])
+def test_threads_that_stand_in_each_others_way_are_told_of(
+    alone: float, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(doctor, "_seconds", lambda model: alone if threads == [1] else 2.0)
+    assert ("on one of its 2 threads 0.1 s: something else keeps" in said()) is told
+    assert threads == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("cores", "words"), [(1, "processor: 1 core to use, "), (4, "processor: 4 cores to use, ")]
+)
+def test_cores_are_those_that_may_be_used(cores: int, words: str) -> None:
+    assert words in said(Machine(cores, 9_000_000_000))
+
+
+def test_where_things_are_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "load", refuse)
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    assert f"kept between runs: in {tmp_path / 'cache'}" in said()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE, str(tmp_path / "file"))
+    assert f"kept between runs: nothing; nothing can be written to {tmp_path / 'file'}" in said()
+    monkeypatch.delenv(CACHE)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert "kept between runs: nothing; there is no home folder" in said()
+
+
+def homeless() -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 def test_packages_are_found() -> None:

@@ -1,9 +1,13 @@
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 import torch.cuda
 
+from fundiff.models import placement
 from fundiff.models.placement import (
     WORKSPACE,
     Machine,
@@ -89,6 +93,52 @@ def test_this_machine_has_something(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some GPU")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3, 4))
     assert (this_machine().gpu, this_machine().gpu_memory) == ("some GPU", 3)
+
+
+def container(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> None:
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    monkeypatch.setattr(placement, "CONTAINER", folder)
+
+
+def allowed() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("100000 100000", 1), ("50000 100000", 1), ("max 100000", None), ("9900000 100000", None)],
+)
+def test_a_containers_cores_are_counted(
+    quota: str, cores: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container(tmp_path, monkeypatch, cpu_max=quota + "\n")
+    assert this_machine().cores == (cores or allowed())
+
+
+def test_cores_that_may_not_be_used_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert this_machine().cores == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    monkeypatch.delattr(psutil.Process, "cpu_affinity")  # as on macOS
+    assert this_machine().cores == psutil.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("limit", "free"), [("2000000000", 1_100_000_000), ("max", None), ("9" * 18, None)]
+)
+def test_a_containers_memory_is_counted(
+    limit: str, free: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "anon 5\ninactive_file 100000000\n"
+    container(
+        tmp_path, monkeypatch, memory_max=limit, memory_current="1000000000", memory_stat=said
+    )
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=7 * 10**9))
+    assert this_machine().memory == (free or 7 * 10**9)
 
 
 X86 = {"architecture": "x86_64", "avx2": True, "avx512_bf16": False, "amx_bf16": False}

@@ -50,6 +50,7 @@ def environment(book: Book, parent: Mapping[str, str]) -> dict[str, str]:
         **{name: value for name, value in parent.items() if _PASSED_ON.fullmatch(name)},
         **({"FUNDIFF_MODEL": str(folder.resolve())} if model and is_local else {}),
         **({"HF_HUB_OFFLINE": "1"} if is_local else {}),
+        "OMP_WAIT_POLICY": "PASSIVE",  # or a busy process slows a chapter down eightfold
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONWARNINGS": "ignore:IProgress not found",
         "IPYTHONDIR": str(book.build / "ipython"),
