@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryFile
 
 from fundiff.errors import FundiffError
 
@@ -41,8 +42,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: The file can't be written.
     """
     target = Path(os.path.realpath(path))
-    begins = target.name.encode(errors="ignore")[:99].decode(errors="ignore")  # names have limits
-    partial = target.with_name(f".{begins}.{token_hex(4)}.partial")
+    partial = partial_of(target)
     mode = target.stat().st_mode & 0o777 | 0o600 if target.exists() else 0o666
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(partial, flags, mode)
@@ -56,6 +56,24 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
+
+
+def partial_of(path: Path) -> Path:
+    """Name a file or a folder that stands in for another while that is written.
+
+    Args:
+        path: The other.
+
+    Returns:
+        A new name beside it, which :func:`abandoned` knows.
+    """
+    begins = path.name.encode(errors="ignore")[:99].decode(errors="ignore")  # names have limits
+    return path.with_name(f".{begins}.{token_hex(4)}.partial")
+
+
+def parent_of(path: str | os.PathLike[str]) -> Path:
+    """Return the folder that :func:`write` writes a file to, which a link may lead to."""
+    return Path(os.path.realpath(path)).parent
 
 
 def prepare(folder: Path) -> None:
@@ -85,13 +103,30 @@ def require_writable(folder: Path) -> None:
     """
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     with _refusing(folder):
-        probe = there / f".writable.{token_hex(4)}.partial"
-        probe.touch(exist_ok=False)
-        probe.unlink()
-        for left in there.glob(f".*.{'[0-9a-f]' * 8}.partial"):
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
-                    left.unlink()
+        TemporaryFile(dir=there).close()
+    for left in abandoned(there):
+        if not left.is_dir():
+            with suppress(OSError):
+                left.unlink()
+
+
+def abandoned(folder: Path, name: str = "*") -> list[Path]:
+    """Find what stood in for files or folders that a killed process was writing.
+
+    Args:
+        folder: The folder that they are in.
+        name: What they stood in for.
+
+    Returns:
+        What :func:`partial_of` has named and nobody has touched for long, nor anything in it.
+    """
+    found = []
+    for left in folder.glob(f".{name}.{'[0-9a-f]' * 8}.partial"):
+        with suppress(OSError):
+            last = max(each.lstat().st_mtime for each in (left, *left.rglob("*")))
+            if time.time() - last > ABANDONED:
+                found.append(left)
+    return found
 
 
 @contextmanager
@@ -116,7 +151,7 @@ def require_free(path: Path, is_ours: Callable[[Path], bool], *, kind: str) -> N
         OccupiedError: Something else lies there.
         PlaceError: As :func:`require_writable`, for the folder that it lies in.
     """
-    require_writable(Path(os.path.realpath(path)).parent)
+    require_writable(parent_of(path))
     if path.is_dir():
         is_empty = not any(path.iterdir())
     else:

@@ -160,6 +160,9 @@ def test_what_kills_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> Non
     for name, age in (("old", 2 * ABANDONED), ("young", 0.0)):
         (tmp_path / f".{name}.png.12ab34cd.partial").touch()
         os.utime(tmp_path / f".{name}.png.12ab34cd.partial", (now - age, now - age))
+    (tmp_path / ".w.12ab34cd.partial").mkdir()
+    (tmp_path / ".w.12ab34cd.partial" / "card.json").touch()
+    os.utime(tmp_path / ".w.12ab34cd.partial", (0, 0))
     (tmp_path / "mine.partial").touch()
     os.utime(tmp_path / "mine.partial", (0, 0))
     prepare(tmp_path)
@@ -168,7 +171,8 @@ def test_what_kills_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> Non
         os.utime(tmp_path / name, (0, 0))
     prepare(tmp_path)
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == [".mine.partial", ".writable", ".young.png.12ab34cd.partial", "mine.partial"]
+    kept = [".mine.partial", ".w.12ab34cd.partial", ".writable", ".young.png.12ab34cd.partial"]
+    assert left == [*kept, "mine.partial"]
     assert (tmp_path / ".writable").read_text() == "mine"
 
 

@@ -4,6 +4,7 @@ The card, ``card.json``, has the SHA-256 of every other file. A folder is read o
 just these files, unchanged. Weights are safetensors; nothing is ever unpickled.
 """
 
+import glob
 import hashlib
 import json
 import shutil
@@ -20,7 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from fundiff.errors import FundiffError
-from fundiff.files import OccupiedError, prepare, require_free, sha256, sync_folder, write
+from fundiff.files import (
+    OccupiedError,
+    abandoned,
+    partial_of,
+    prepare,
+    require_free,
+    sha256,
+    sync_folder,
+    write,
+)
 
 CARD = "card.json"
 
@@ -135,8 +145,7 @@ def save(folder: Path, contents: Mapping[str, bytes], card: AnyCard) -> AnyCard:
     require_replaceable(folder)
     folder = folder.resolve()
     prepare(folder.parent)
-    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    new, old = partial_of(folder), partial_of(folder)
     new.mkdir()
     try:
         for name, data in contents.items():
@@ -147,14 +156,16 @@ def save(folder: Path, contents: Mapping[str, bytes], card: AnyCard) -> AnyCard:
         text = json.dumps(asdict(written), indent=1, ensure_ascii=False)
         write(new / CARD, text.encode() + b"\n")
         if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         new.rename(folder)
-        sync_folder(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(new, ignore_errors=True)
         raise
+    sync_folder(folder.parent)
+    for left in (old, *abandoned(folder.parent, glob.escape(folder.name))):
+        shutil.rmtree(left, ignore_errors=True)
     return written
 
 
@@ -175,7 +186,7 @@ def require_replaceable(folder: Path) -> None:
     if (folder / CARD).is_file():
         try:  # the fields of an older card may differ
             known = {CARD, *json.loads((folder / CARD).read_bytes())["files"]}
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, RecursionError, TypeError, ValueError):
             known = set[str]()
         if strange := sorted(_found(folder).keys() - known):
             raise OccupiedError(
@@ -309,7 +320,7 @@ def _read_card(folder: Path, kind: type[AnyCard]) -> AnyCard:
         if wrong := [each.name for each in fields(kind) if not _is_a(values[each.name], each.type)]:
             raise ValueError(f"what it says of {', '.join(wrong)} isn't of the right kind")
         return kind(**values)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, RecursionError, ValueError, AttributeError) as error:
         what = "measurements" if kind.__name__ == Measurement.__name__ else "weights"
         raise WeightsError(
             f"{folder} should be a folder of {what} with a {CARD}: {error}"

@@ -1,6 +1,8 @@
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 from cards import BLANK
 from torch import nn
 
-from fundiff.files import OccupiedError, sha256
+from fundiff.files import OccupiedError, prepare, sha256
 from fundiff.models.weights import (
     Card,
     Measurement,
@@ -59,17 +61,41 @@ def test_saving_replaces_the_folder_whole(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["small"]
 
 
-def test_saving_that_fails_leaves_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = verify(folder)
+@pytest.mark.parametrize("call", [1, 2, "write"])
+def test_saving_that_fails_leaves_the_folder(
+    call: int | str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, renames, rename = verify(folder), count(1), Path.rename
 
-    def fail(path: Path, data: bytes) -> None:
+    def fail(*given: Path | bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fundiff.models.weights.write", fail)
+    if call == "write":
+        monkeypatch.setattr("fundiff.models.weights.write", fail)
+    else:
+        monkeypatch.setattr(
+            Path, "rename", lambda *to: (fail if next(renames) == call else rename)(*to)
+        )
     with pytest.raises(OSError, match="No space left"):
         save(folder, {"new.safetensors": b"new"}, BLANK)
     assert verify(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["small"]
+
+
+def test_saving_clears_away_what_a_kill_left_of_it_and_nothing_else(folder: Path) -> None:
+    names = (".small.new", ".small.old", ".small", ".other.12ab34cd.partial")
+    left, young = ".small.12ab34cd.partial", ".small.12ab34ce.partial"
+    for name in (*names, left, young):
+        (folder.parent / name).mkdir()
+        (folder.parent / name / "a.tex").write_text("mine")
+        if name != young:
+            os.utime(folder.parent / name / "a.tex", (0, 0))
+        os.utime(folder.parent / name, (0, 0))
+    prepare(folder.parent)
+    assert (folder.parent / left).is_dir(), "only the next whole one makes it useless"
+    save(folder, {}, BLANK)
+    found = {path.parent.name for path in folder.parent.glob(".*/a.tex")}
+    assert found == {*names, young}
 
 
 @pytest.mark.parametrize(
