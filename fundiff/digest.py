@@ -92,7 +92,8 @@ def reached(
     Returns:
         The statements of each definition, by its place.
     """
-    package = _Package(root)
+    names = list(names)
+    package = _Package(root, {name.partition(".")[0] for name in names})
     outside = {package.file(tuple(name.split("."))) for name in left_out}
     folders = {path.parent for path in outside if path is not None and path.stem == "__init__"}
     found: dict[Place, list[ast.stmt]] = {}
@@ -123,12 +124,12 @@ class _Module:
 
 
 class _Package:
-    """The modules below a folder, each read once."""
+    """The modules of some packages in a folder, which may hold others, each read once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, packages: set[str]) -> None:
         self.file = cache(partial(_file, root))
         self.module = cache(self._module)
-        self._root = root
+        self._root, self._packages = root, packages
 
     def resolved(self, path: Path, chain: Chain) -> list[Place]:
         """Find what a chain of names stands for in a module; nothing outside of the package."""
@@ -141,6 +142,8 @@ class _Package:
 
     def places(self, dotted: Chain) -> list[Place]:
         """Find the definitions that a dotted name stands for; nothing outside of the package."""
+        if dotted[0] not in self._packages:
+            return []
         lengths = [n for n in range(1, len(dotted) + 1) if self.file(dotted[:n]) is not None]
         if 1 not in lengths:
             return []

@@ -126,6 +126,14 @@ def test_modules_can_be_meant_and_left_out(digest: Callable[..., str]) -> None:
     assert digest(left_out="pack") == digest_of([])
 
 
+def test_other_packages_in_the_same_folder_do_not_count(
+    digest: Callable[..., str], write: Callable[[str, str], Path]
+) -> None:
+    before = digest()
+    write("math.py", "from _math import *\n")
+    assert digest() == before
+
+
 def test_what_is_not_there_is_said(digest: Callable[..., str]) -> None:
     with pytest.raises(LookupError, match=r"pack\.a defines no nothing"):
         digest(names=["pack.a.nothing"])
