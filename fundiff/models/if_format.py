@@ -58,8 +58,8 @@ _FAULTS = (
 """What diffusers, transformers and safetensors raise of files that aren't as they should be."""
 
 
+# What the hub's client raises where there is no network, whichever HTTP library it uses.
 HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]
-"""What the hub's client raises where there is no network, whichever HTTP library it uses."""
 
 
 class ModelError(FundiffError):
