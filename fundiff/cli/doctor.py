@@ -13,7 +13,7 @@ from huggingface_hub import get_token, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from fundiff.errors import FundiffError
-from fundiff.files import prepare
+from fundiff.files import require_writable
 from fundiff.guidance import Bound, guided
 from fundiff.jobs.order import Order
 from fundiff.models.embeddings import CACHE, cache_folder
@@ -66,7 +66,7 @@ def _kept() -> str:
     """Say where the embeddings of prompts are kept."""
     try:
         folder = cache_folder()
-        prepare(folder)
+        require_writable(folder)
     except (FundiffError, OSError) as error:
         return f"nothing; {error}"
     return f"in {folder}, what {CACHE} can change"

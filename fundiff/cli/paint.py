@@ -293,9 +293,10 @@ class _Job:
         if gif:
             require_gif_free(moving)
         illusion.readings[0](torch.zeros(1, 3, size, size))  # refuses what doesn't fit the size
-        judges = load(BUNDLED, device="cpu").encode(order.prompts) if order.count > 1 else None
-        if judges is not None:
+        judges = None
+        if order.count > 1:
             require_keepable(self.model, order, out)
+            judges = load(BUNDLED, device="cpu").encode(order.prompts)
         self.paint(order, out)
         self.where.wait_for_everyone()
         if not self.where.is_main_process:
