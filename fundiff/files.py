@@ -3,17 +3,43 @@
 import errno
 import hashlib
 import os
+import struct
 import time
+import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryFile
 
+import safetensors
+from PIL import Image
+
 from fundiff.errors import FundiffError
 
 ABANDONED = 60.0
 """After how many seconds a temporary file that nobody touches is what a killed process left."""
+
+DAMAGE = (
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    safetensors.SafetensorError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What is raised of a file that isn't what it should be, by whatever reads files for us; a
+tokenizer without its files asks for another package."""
 
 _UNSYNCED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 

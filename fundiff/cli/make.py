@@ -10,6 +10,7 @@ import typer
 
 from fundiff.cli.paint import require_known
 from fundiff.errors import FundiffError
+from fundiff.files import require_writable
 
 if TYPE_CHECKING:
     from fundiff.recipes.runner import Recipe
@@ -91,6 +92,7 @@ def train(
             "--replace trains it again"
         )
         return
+    require_writable(runs)
     steps = recipe.preset(preset).plan.steps
     with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
 
@@ -230,6 +232,7 @@ def _measure(fresh: bool, runs: Path, out: Path, run: Callable[..., object]) -> 
     if fresh:
         print(f"{out} is up to date")
         return
+    require_writable(runs)
     with tqdm(desc=runs.name, unit="picture", disable=None) as bar:
 
         def say(done: int, of: int) -> None:

@@ -5,7 +5,6 @@ compared with its digest whenever it is read. The full MNIST and Fashion-MNIST c
 torchvision.
 """
 
-import zlib
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 from fundiff.errors import FundiffError
+from fundiff.files import DAMAGE
 
 if TYPE_CHECKING:
     from torchvision.datasets import MNIST
@@ -23,8 +23,6 @@ from fundiff.data.labelled import Labelled, LabelledError, Split
 
 SIDE, COLUMNS = 28, 100
 """The side of a picture in pixels, and how many pictures a row of a shipped sheet has."""
-
-_DAMAGE = (AssertionError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,7 @@ def read_shipped(name: str, path: Path, split: Split) -> Labelled:
             name=name,
             title=_title(known.title, len(texts[split]), split),
         )
-    except (*_DAMAGE, zlib.error) as error:
+    except DAMAGE as error:
         raise LabelledError(_damaged(path, name, f"{error}")) from error
     if read.digest != known.digests[split]:
         expected = f"digest {known.digests[split]}, is {read.digest}"
@@ -213,7 +211,7 @@ def _downloaded(
     title, place = source.__name__, Path(root) / source.__name__
     try:
         read = source(root, train=split == "train", download=True)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise LabelledError(
             f"{title} can't be had in {root}: {error}; torchvision downloads it, which needs a "
             f"network; files that are there are left alone: if one is damaged, remove {place}; "

@@ -8,9 +8,7 @@ pictures that come with the library are known by name, and each has a :class:`Cr
 import io
 import json
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib.resources import files
@@ -25,7 +23,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from fundiff.errors import FundiffError
-from fundiff.files import write
+from fundiff.files import DAMAGE, write
 from fundiff.types import Images
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -38,23 +36,6 @@ NARROW = 4096
 """A picture of 16 bits whose values all lie below this, and aren't 257 times a byte, has fewer."""
 
 T = TypeVar("T")
-
-DAMAGE = (
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What a decoder raises of a file that isn't a picture, or not a whole one."""
 
 
 class PictureError(FundiffError):

@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from fundiff.data.pictures import DAMAGE
 from fundiff.errors import FundiffError
+from fundiff.files import DAMAGE
 from fundiff.illusions import Illusion
 from fundiff.models.if_model import TextToImage
 from fundiff.solvers import SOLVERS

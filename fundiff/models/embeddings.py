@@ -14,13 +14,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from fundiff.errors import FundiffError, FundiffWarning
-from fundiff.files import OccupiedError, PlaceError, parent_of, prepare, require_free, write
+from fundiff.files import DAMAGE, OccupiedError, PlaceError, parent_of, prepare, require_free, write
 from fundiff.models.text_encoder import TOKENS, Embeddings, unknown, unread
 
 CACHE = "FUNDIFF_CACHE"
 """The environment variable that names the folder of what is kept between runs."""
-
-_DAMAGE = (OSError, KeyError, RecursionError, TypeError, ValueError)
 
 Encoder = Callable[[Sequence[str]], Embeddings]
 
@@ -80,7 +78,7 @@ def read_embeddings(path: Path, width: int) -> dict[str, Embeddings]:
         with safetensors.safe_open(path, framework="pt") as file:
             prompts = json.loads(file.metadata()["prompts"])
             rows = {word: file.get_tensor(str(i))[None] for i, word in enumerate(prompts)}
-    except (*_DAMAGE, safetensors.SafetensorError) as error:
+    except DAMAGE as error:
         raise EmbeddingsError(f"{path} should be a file of embeddings: {error}") from error
     return fitting(rows, width, path)
 
@@ -114,7 +112,7 @@ def _has_prompts(path: Path) -> bool:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return "prompts" in (file.metadata() or {})
-    except (OSError, safetensors.SafetensorError):
+    except DAMAGE:
         return False
 
 
@@ -125,7 +123,7 @@ class CachedEncoder:
 
     Args:
         encoder: The encoder.
-        tokenizer: Loads what cuts its prompts into tokens.
+        tokenizer: Returns what cuts its prompts into tokens, when that is first needed.
         identity: Names the encoder and its weights.
         width: How many numbers a token has.
     """
@@ -153,10 +151,11 @@ class CachedEncoder:
         for prompt in prompts:
             if prompt.isascii() and len(prompt) < TOKENS - 2:
                 continue  # no character is more than a token, and each is known
-            if rest := unread(self._tokenizer(), prompt):
+            tokenizer = self._tokenizer()
+            if rest := unread(tokenizer, prompt):
                 said = f"a prompt is read up to {TOKENS} tokens; what isn't read any more: {rest!r}"
                 warnings.warn(said, FundiffWarning, stacklevel=3)
-            if strange := unknown(self._tokenizer(), prompt):
+            if strange := unknown(tokenizer, prompt):
                 said = f"the text encoder doesn't know, and reads as nothing: {', '.join(strange)}"
                 warnings.warn(said, FundiffWarning, stacklevel=3)
         found = {prompt: self._read(prompt) for prompt in prompts}
@@ -188,7 +187,7 @@ class CachedEncoder:
             fitting({prompt: row}, self._width, path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, KeyError, EmbeddingsError, safetensors.SafetensorError) as error:
+        except DAMAGE as error:
             said = f"what is kept of {prompt!r} can't be used ({error}); it is encoded again"
             warnings.warn(said, FundiffWarning, stacklevel=4)
             return None

