@@ -17,7 +17,7 @@ LAYERS = (
     ("types", "files", "digest"),
     ("schedule", "filters", "views", "permutations", "rng", "nn"),
     ("process", "training", "data"),
-    ("sampling", "guidance", "losses"),
+    ("sampling", "guidance", "losses", "mixtures"),
     ("solvers", "networks", "illusions", "models"),
     ("metrics", "plots", "painters"),
     ("jobs",),
