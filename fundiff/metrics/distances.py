@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fundiff.errors import FundiffError
+from fundiff.rng import noise
 
 
 def frechet_distance(
@@ -80,6 +81,51 @@ def kernel_distance(
     within = _kernel(x, x).fill_diagonal_(0).sum() / (len(x) * (len(x) - 1))
     within_r = _kernel(y, y).fill_diagonal_(0).sum() / (len(y) * (len(y) - 1))
     return float(within + within_r - 2 * _kernel(x, y).mean())
+
+
+def sliced_distance(
+    features: Float[Tensor, "sample feature"],
+    reference: Float[Tensor, "real feature"],
+    *,
+    directions: int = 64,
+    seed: int = 0,
+) -> float:
+    r"""How far a set of points has to be moved to become another one, seen along a direction.
+
+    .. math::
+
+        \mathrm{SW}_2^2 = \mathbb E_{e} \left[ \frac1n \sum_{i=1}^n
+            \left(e^\top x_{(i)} - e^\top y_{(i)}\right)^2 \right]
+
+    over random directions :math:`e` of length 1: on a line the cheapest way is to take both
+    sets in their order, :math:`e^\top x_{(1)} \le e^\top x_{(2)} \le \dots`
+
+    Args:
+        features: The points :math:`x_i`, :math:`n` of them, one a row.
+        reference: As many others, :math:`y_i`.
+        directions: How many directions.
+        seed: The seed of the directions.
+
+    Returns:
+        The root :math:`\mathrm{SW}_2`, in the points' units. A set that is moved by 1 as a whole is
+        at :math:`1 / \sqrt d` in :math:`d` dimensions; two draws from one distribution are apart
+        too, by less the more points there are.
+
+    Raises:
+        FundiffError: The sets are empty, or differ in shape.
+
+    Source:
+        Bonneel et al. 2015, *Sliced and Radon Wasserstein barycenters of measures*.
+    """
+    _require_comparable(features, reference, least=1)
+    if len(features) != len(reference):
+        raise FundiffError(
+            f"expected as many points in both sets, got {len(features)} and {len(reference)}"
+        )
+    drawn = noise(directions, 1, 1, features.shape[1], seed=seed).flatten(1).to(features)
+    along = torch.nn.functional.normalize(drawn).T
+    x, y = ((points @ along).sort(dim=0).values for points in (features, reference))
+    return float((x - y).square().mean().sqrt())
 
 
 class Nearest(NamedTuple):

@@ -7,14 +7,21 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
+from scipy.stats import wasserstein_distance
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from fundiff.errors import FundiffError
 from fundiff.metrics.alignment import r_precision
-from fundiff.metrics.distances import frechet_distance, kernel_distance, nearest
+from fundiff.metrics.distances import (
+    frechet_distance,
+    kernel_distance,
+    nearest,
+    sliced_distance,
+)
 from fundiff.metrics.image import psnr, ssim
 from fundiff.types import Images
 
@@ -216,3 +223,25 @@ def test_r_precision_refuses_what_it_cannot_compare(generator: torch.Generator) 
         r_precision(texts, texts, candidates=1, generator=generator)
     with pytest.raises(ValueError, match=r"its own caption's vector, got \(3, 8\) and \(4, 8\)"):
         unwrap(r_precision)(texts[:3], texts, generator=generator)
+
+
+def test_sliced_distance_on_a_line_is_the_wasserstein_distance() -> None:
+    """Against SciPy's, of order 1, on points that all move alike, and NumPy's order."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(500, 1, generator=generator, dtype=torch.float64)
+    y = x[torch.randperm(500, generator=generator)] + 0.7
+    assert sliced_distance(x, y) == pytest.approx(wasserstein_distance(x[:, 0], y[:, 0]))
+    z = 2 * torch.randn(500, 1, generator=generator, dtype=torch.float64)
+    expected = np.sqrt(np.mean((np.sort(x[:, 0]) - np.sort(z[:, 0])) ** 2))
+    assert sliced_distance(x, z) == pytest.approx(expected)
+
+
+def test_sliced_distance_of_a_shift_is_its_length_over_the_root_of_the_dimensions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 2, generator=generator)
+    shift = torch.tensor([0.3, -0.4])
+    found = sliced_distance(x, (x + shift).flip(0), directions=20_000)
+    assert found == pytest.approx(0.5 / math.sqrt(2), rel=0.01)
+    assert sliced_distance(x, x.flip(0)) == 0
+    with pytest.raises(FundiffError, match="as many points in both sets, got 300 and 299"):
+        sliced_distance(x, x[1:])
