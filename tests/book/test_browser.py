@@ -8,6 +8,14 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import torch
+
+from fundiff.guidance import guided
+from fundiff.mixtures import Mixture
+from fundiff.process import ddim_step, ddpm_step
+from fundiff.rng import noise
+from fundiff.sampling import denoise
+from fundiff.schedule import NoiseSchedule
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -323,7 +331,8 @@ def test_sections_have_the_numbers_of_the_write_up(page: Page) -> None:
     assert page.locator(".bd-article h1").inner_text().startswith("1.7.2 Inpainting")
     names = page.locator(".bd-sidebar-primary .toctree-l1").all_inner_texts()
     numbers = [name.split()[0] for name in names if name[0].isdigit()]
-    assert numbers[:12] == [
+    assert numbers[:13] == [
+        "1.0",
         "1.1",
         "1.2",
         "1.3",
@@ -396,3 +405,107 @@ def test_search_puts_chapters_and_formulas_before_helpers(page: Page, query: str
     page.wait_for_timeout(500)
     hrefs = page.eval_on_selector_all("ul.search li > a:first-child", "all => all.map(a => a.href)")
     assert all("/part-" in href or "/reference/formulas" in href for href in hrefs[:2]), hrefs[:5]
+
+
+WHY = "book/part-a/1-0-why-it-works.html"
+TOWARDS = 1
+"""Which kind the compared walks are guided to."""
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "flow"])
+def test_the_planes_arithmetic_is_the_librarys(page: Page, name: str) -> None:
+    """Densities, scores, noise and whole guided walks, from the same seed."""
+    flow = name == "flow"
+    table = (NoiseSchedule.flow() if flow else NoiseSchedule.linear()).alpha_bar.double()
+    schedule, step = NoiseSchedule(table), ddpm_step if name == "ddpm" else ddim_step
+    read(page, WHY)
+    means, std, count, steps = [[-0.9, -0.5], [0.9, -0.6], [0.1, 0.9]], 0.15, 20, 50
+    found = page.evaluate(
+        """([name, means, std, count, steps, towards]) => {
+            const f = fundiff, schedule = name === "flow" ? f.flow() : f.linear();
+            const all = {means, std}, own = {means: [means[towards]], std};
+            const start = f.noise(count, {seed: 5});
+            const drawn = step => f.noise(count, {seed: 5, stream: "step", step});
+            const guide = f.guided(f.denoiser(own, schedule), f.denoiser(all, schedule), 2);
+            const step = name === "ddpm" ? f.ddpmStep : f.ddimStep;
+            const stops = f.timesteps(schedule, steps);
+            return {
+                table: [...schedule], stops, start,
+                shares: start.map(x => f.posterior(all, schedule, x, 80).shares),
+                density: start.map(x => f.logDensity(all, schedule, x, 80)),
+                score: start.map(x => f.score(all, schedule, x, 80)),
+                walk: f.denoise(guide, schedule, start, stops, {step, drawn}).map(s => s.points),
+            };
+        }""",
+        [name, means, std, count, steps, TOWARDS],
+    )
+    mixture = Mixture(torch.tensor(means, dtype=torch.float64).view(3, 1, 1, 2), std)
+    own = Mixture(mixture.means[TOWARDS : TOWARDS + 1], std)
+    start, at = noise(count, 1, 1, 2, seed=5).double(), torch.full((count,), 80)
+    guide = guided(own.denoiser(schedule), mixture.denoiser(schedule), scale=2)
+    stops = schedule.timesteps(count=steps)
+    walk = denoise(guide, schedule, start, stops, step=step, seed=5)
+    expected = {
+        "table": table,
+        "start": start.flatten(1),
+        "shares": mixture.posterior(schedule, start, at),
+        "density": mixture.log_density(schedule, start, at),
+        "score": mixture.score(schedule, start, at).flatten(1),
+        "walk": torch.stack([state.x.flatten(1) for state in walk]),
+    }
+    assert found["stops"] == stops
+    for what, value in expected.items():
+        theirs = torch.tensor(found[what], dtype=torch.float64)
+        torch.testing.assert_close(theirs, value, rtol=1e-5, atol=1e-5, msg=what)
+
+
+def test_the_plane_is_played_by_the_keyboard(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    read(page, WHY)
+    plane = page.locator(".fd-plane")
+    said, clock = plane.locator(".said"), plane.get_by_label("Stop")
+    play = plane.get_by_role("button", name="Play")
+    play.focus()
+    page.keyboard.press("Enter")
+    assert clock.input_value() == clock.get_attribute("max")
+    assert clock.get_attribute("aria-valuetext") == "clean"
+    before = said.inner_text()
+    assert before.startswith("Clean. Nearest to the kinds 1 to 3: ")
+    mode = plane.get_by_role("button", name="Kind 1 at -0.90, -0.50")
+    mode.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowLeft")
+    assert plane.get_by_role("button", name="Kind 1 at -1.30, -0.50").is_visible()
+    assert said.inner_text() != before
+    plane.get_by_label("Guide towards").select_option("kind 3")
+    assert "kinds 1 to 3: 0, 0, 150 of" in said.inner_text()
+
+
+def test_points_of_ones_own_come_back_as_they_are(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    read(page, WHY)
+    plane = page.locator(".fd-plane")
+    plane.get_by_label("Data").select_option("your own points")
+    handles = plane.locator(".stage button")
+    count = handles.count()
+    handles.first.focus()
+    page.keyboard.press("Delete")
+    assert handles.count() == count - 1
+    plane.get_by_role("button", name="Add a point").click()
+    plane.locator("canvas").click(position={"x": 40, "y": 60})
+    assert handles.count() == count + 1
+    plane.get_by_role("button", name="Play").click()
+    said = plane.locator(".said").inner_text()
+    assert said == f"Clean. No walker ends further than 0.000 from one of your {count + 1} points."
+
+
+def test_the_plane_plays_and_stops(page: Page) -> None:
+    read(page, WHY)
+    plane = page.locator(".fd-plane")
+    clock = plane.get_by_label("Stop")
+    plane.get_by_role("button", name="Play").click()
+    page.wait_for_function("s => s.value > 35", arg=clock.element_handle())
+    plane.get_by_role("button", name="Pause").click()
+    stopped = clock.input_value()
+    page.wait_for_timeout(400)
+    assert clock.input_value() == stopped

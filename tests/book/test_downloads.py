@@ -145,6 +145,7 @@ def markdown(made: NotebookNode) -> str:
             ":::{grid-item-card} Right\n\n1. two {eq}`eq-sum`\n:::\n::::\nafter",
             "**Left**\n\nOne.\n\n**Right**\n\n1. two (3)\n\nafter",
         ),
+        (":::{admonition} And why?\n:class: dropdown\nSo.\n:::", "> **And why?**\n>\n> So."),
         (":::{note}\nMind.\n\nWell.\n:::", "> **Note**\n>\n> Mind.\n>\n> Well."),
         (
             "```{literalinclude} ../../tiny/sums.py\n:pyobject: Sums.twice\n:dedent:\n"

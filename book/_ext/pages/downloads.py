@@ -34,7 +34,7 @@ from fundiff.files import write
 
 FOLDER = "_downloads"
 SOURCES = "book/references.bib"
-ADMONITIONS = {"note", "tip", "hint", "important", "warning"}
+ADMONITIONS = {"admonition", "note", "tip", "hint", "important", "warning"}
 CODE_ROLES = {"attr", "class", "data", "exc", "func", "meth", "mod", "obj"}
 
 ABOUT = "> From the book *{book}*, to run and to change. It needs the book's library, `{package}`"
@@ -160,7 +160,7 @@ class Plain:
         if name == "solution-end":
             return ""
         if name in ADMONITIONS:
-            return quoted(f"**{name.capitalize()}**\n\n{inside}")
+            return quoted(f"**{argument or name.capitalize()}**\n\n{inside}")
         raise self._refusal(f"the directive {{{name}}}")
 
     def _listing(self, argument: str, options: Mapping[str, str]) -> str:
