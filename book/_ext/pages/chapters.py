@@ -29,6 +29,7 @@ EXTENSIONS = (
     "book._ext.pages.listings",
     "book._ext.pages.results",
     "book._ext.pages.formulas",
+    "book._ext.pages.map",
     "book._ext.pages.downloads",
     "book._ext.site.online",
 )
