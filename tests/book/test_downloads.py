@@ -122,6 +122,7 @@ def markdown(made: NotebookNode) -> str:
         ("{func}`tiny.add`, {meth}`~tiny.Sums.twice`", "`tiny.add`, `twice`"),
         ("{func}`the sum <tiny.add>`", "the sum"),
         ("so {cite:p}`one2020`", "so (Ace, 2020)"),
+        ("a {term}`look`, {term}`walks <walk>`", "a look, walks"),
         ("{cite:p}`two2021, many2022`", "(van Bee and Ace, 2021; Cee et al., 2022)"),
         ("{cite:t}`one2020` says", "Ace (2020) says"),
         ("$$\na + b\n$$ (eq-sum)", "$$\na + b\n\\tag{3}\n$$"),

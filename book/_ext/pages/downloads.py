@@ -195,6 +195,8 @@ class Plain:
         if role == "doc":
             page = normpath(join("/", self.docname, "..", target)).lstrip("/")
             return words or f"*{self._target(page).words}*"
+        if role == "term":
+            return words or target
         if role in ("eq", "numref", "ref"):
             return words or self._reference(target)
         raise self._refusal(f"the role {{{role}}}")
