@@ -19,7 +19,8 @@ def test_every_chapter_is_on_the_map_once() -> None:
 def test_the_readers_place_is_marked_and_all_others_are_links() -> None:
     here = "part-a/1-6-guidance"
     page = html.fromstring(drawn({name: f"../{name}.html" for name in NAMES}, here))
-    assert [mark.text for mark in page.xpath("//*[@aria-current='page']")] == ["on a prompt"]
-    links = page.xpath("//a/@href")
+    marked = [each.text for each in page.iter("strong") if each.get("aria-current") == "page"]
+    assert marked == ["on a prompt"]
+    links = [each.get("href") for each in page.iter("a")]
     assert links == [f"../{name}.html" for name in NAMES if name != here]
-    assert page.xpath("//dt/text()") == [*MAP]
+    assert [each.text for each in page.iter("dt")] == [*MAP]
