@@ -122,6 +122,6 @@
 
   window.fundiff = {
     noise, linear, flow, timesteps, posterior, logDensity, score, denoiser, guided, predictX0,
-    ddimStep, ddpmStep, denoise, at,
+    ddimStep, ddpmStep, denoise,
   };
 })();

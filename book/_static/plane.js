@@ -1,9 +1,9 @@
 // The plane of all pictures of two pixels, to play with; fundiff.js does the arithmetic.
 
 (() => {
-  const {at, ddimStep, ddpmStep, denoise, denoiser, flow, guided, linear, logDensity, noise, timesteps} = fundiff;
+  const {ddimStep, ddpmStep, denoise, denoiser, flow, guided, linear, logDensity, noise, timesteps} = fundiff;
 
-  const REACH = 2, WALKERS = 150, FINE = 72, ARROWS = 15;
+  const REACH = 2, WALKERS = 150, DROPPED = 99, FINE = 72, ARROWS = 15;
   const STEPS = [1, 2, 3, 5, 10, 20, 50, 100, 200];
   const SAMPLERS = {
     ddpm: ["DDPM", linear(), ddpmStep],
@@ -98,7 +98,7 @@
       const {schedule, step, asked, stops} = settings();
       if (!kept.has("start")) kept.set("start", noise(WALKERS, {seed}));
       const drawn = number => {
-        if (!kept.has(number)) kept.set(number, noise(WALKERS + 99, {seed, stream: "step", step: number}));
+        if (!kept.has(number)) kept.set(number, noise(WALKERS + DROPPED, {seed, stream: "step", step: number}));
         return kept.get(number);
       };
       states = denoise(asked, schedule, [...kept.get("start"), ...dropped], stops, {step, drawn});
@@ -185,7 +185,7 @@
         context.strokeStyle = ink;
         context.lineWidth = size / 500;
         context.globalAlpha = 0.55;
-        const gap = 2 * REACH / ARROWS, sigma = Math.sqrt(1 - at(schedule, t));
+        const gap = 2 * REACH / ARROWS;
         for (let i = 0; i < ARROWS * ARROWS; i++) {
           const from = [(i % ARROWS + 0.5) * gap - REACH, (Math.floor(i / ARROWS) + 0.5) * gap - REACH];
           const eps = asked(from, t), far = Math.hypot(...eps) || 1;
@@ -194,10 +194,11 @@
         }
         context.globalAlpha = 1;
       }
+      const colours = ["--plane-walker", "--plane-own"].map(name => style.getPropertyValue(name));
       const trail = states.slice(Math.max(0, stop - 12), stop + 1);
       states[stop].points.forEach((point, i) => {
-        const own = i >= WALKERS, colour = style.getPropertyValue(own ? "--plane-own" : "--plane-walker");
-        context.strokeStyle = context.fillStyle = colour;
+        const own = i >= WALKERS;
+        context.strokeStyle = context.fillStyle = colours[Number(own)];
         if (own || STEPS[steps.input.value] > 3) {
           context.globalAlpha = own ? 1 : 0.25;
           context.lineWidth = size / (own ? 250 : 600);
@@ -278,9 +279,9 @@
       if (isFinite_() && data.points.length < 60) {
         data.points.push(point);
         place();
-      } else if (!isFinite_() && dropped.length < 99) {
+      } else if (!isFinite_() && dropped.length < DROPPED) {
         dropped.push(point);
-        show(0);
+        stop = 0;
       }
       walk();
       tell();

@@ -108,7 +108,7 @@ def _draw(axes: Axes, panel: Panel, reach: float, colours: Mapping[str, str]) ->
     for name, images in panel.points.items():
         x, y = _pixels(images)
         size = 2.5 if len(x) > 200 else 26
-        axes.scatter(x, y, size, colours[name], label=name, linewidths=0, rasterized=len(x) > 50)
+        axes.scatter(x, y, size, colours[name], linewidths=0, rasterized=len(x) > 50)
     if panel.paths:
         x, y = (np.stack(along) for along in zip(*map(_pixels, panel.paths), strict=True))
         for i in range(x.shape[1]):

@@ -330,23 +330,26 @@ def launches(path: str) -> dict[str, str]:
     }
 
 
+def put_under_title(doctree: nodes.document, html: str) -> None:
+    """Put something under a page's title, if it has one.
+
+    It is raw, so that no preview or search result quotes it for the page's first words.
+    """
+    title = next(doctree.findall(nodes.title), None)
+    if title is not None:
+        title.parent.insert(title.parent.index(title) + 1, nodes.raw("", html, format="html"))
+
+
 def add_links(app: Sphinx, doctree: nodes.document) -> None:
     """Put the link under a chapter's title. Sphinx's event ``doctree-read``."""
     docname = app.env.docname
-    title = next(doctree.findall(nodes.title), None)
-    if (
-        "provenance" not in app.env.metadata[docname]
-        or app.builder.format != "html"
-        or title is None
-    ):
+    if "provenance" not in app.env.metadata[docname] or app.builder.format != "html":
         return
     page = app.builder.get_target_uri(docname)
     path = f"{FOLDER}/{Book.of(app).name(docname)}.ipynb"
     links = [f'<a href="{relative_uri(page, path)}" download>Download as a notebook</a>']
     links += [f'<a href="{url}">{words}</a>' for words, url in launches(path).items()]
-    line = f'<p class="downloads">{" · ".join(links)}</p>'
-    # Raw, so that no preview or search result quotes it for the page's first words.
-    title.parent.insert(title.parent.index(title) + 1, nodes.raw("", line, format="html"))
+    put_under_title(doctree, f'<p class="downloads">{" · ".join(links)}</p>')
 
 
 def setup(app: Sphinx) -> dict[str, object]:

@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.util.osutil import relative_uri
 
 from book._ext.layout import Book
+from book._ext.pages.downloads import put_under_title
 
 MAP: Mapping[str, Mapping[str, str]] = {
     "Why": {"part-a/1-0-why-it-works": "what an ideal denoiser is"},
@@ -68,15 +69,12 @@ def add_map(app: Sphinx, doctree: nodes.document) -> None:
     """Put the map under a chapter's title. Sphinx's event ``doctree-read``."""
     book, docname = Book.of(app), app.env.docname
     here = book.name(docname)
-    title = next(doctree.findall(nodes.title), None)
     known = {name for chapters in MAP.values() for name in chapters}
-    if here not in known or app.builder.format != "html" or title is None:
+    if here not in known or app.builder.format != "html":
         return
     page, root = app.builder.get_target_uri(docname), docname.removesuffix(here)
     names = {name: relative_uri(page, app.builder.get_target_uri(root + name)) for name in known}
-    # Raw, so that no preview or search result quotes it for the page's first words.
-    raw = nodes.raw("", drawn(names, here), format="html")
-    title.parent.insert(title.parent.index(title) + 1, raw)
+    put_under_title(doctree, drawn(names, here))
 
 
 def setup(app: Sphinx) -> dict[str, object]:
