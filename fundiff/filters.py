@@ -149,19 +149,20 @@ class Grey:
 
 @dataclass(frozen=True, eq=False)
 class Wiener:
-    r"""The best filter of all that treat every place alike, for an image whose spectrum is known.
+    r"""Wiener's filter, for an image whose spectrum is known under noise of known strength.
 
     .. math::
 
-        \hat X(f) = \frac{|X_0(f)|^2}{|X_0(f)|^2 + H W \sigma^2}\; Y(f), \qquad y = x_0 + \sigma z
+        \hat X(f) = \frac{|X_0(f)|^2}{|X_0(f)|^2 + H W \sigma_n^2}\; Y(f), \qquad
+        y = x_0 + \sigma_n z
 
-    No linear filter that is the same everywhere has a smaller expected squared error, and only an
-    oracle could apply this one, for it looks at the image that is sought. The image is taken to
-    repeat at its border. This is :eq:`eq-wiener` in the book.
+    For this spectrum it has the least expected squared error among the linear, shift-invariant
+    filters of each channel by itself. Only an oracle could apply it, for it looks at the image
+    that is sought. The image is taken to repeat at its border. This is :eq:`eq-wiener` in the book.
 
     Attributes:
         reference: The clean image :math:`x_0`, whose spectrum :math:`|X_0(f)|^2` is used.
-        noise: The standard deviation :math:`\sigma` of the noise.
+        noise: The standard deviation :math:`\sigma_n` of the noise.
 
     Raises:
         FundiffError: ``noise`` isn't above 0.

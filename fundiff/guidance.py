@@ -180,7 +180,7 @@ def _stack(conditions: Sequence[Tensor | None], *, batch: int) -> Tensor | None:
 class Guided(Combination):
     r"""A denoiser that is guided away from another one: classifier-free guidance.
 
-    .. math:: \epsilon = \epsilon_u + s\, (\epsilon_c - \epsilon_u)
+    .. math:: \epsilon = \epsilon_u + \gamma\, (\epsilon_c - \epsilon_u)
 
     It keeps the variance of ``cond``. In an interval of timesteps, outside of it
     :math:`\epsilon = \epsilon_c`, and ``uncond`` isn't asked.
@@ -188,8 +188,8 @@ class Guided(Combination):
     Attributes:
         cond: The denoiser that knows what to show.
         uncond: The one that doesn't, or that knows what not to show.
-        scale: :math:`s`: 0 is unconditional, 1 conditional, above 1 more so. (Ho and Salimans
-            write :math:`1 + w` for it.)
+        scale: :math:`\gamma`: 0 is unconditional, 1 conditional, above 1 more so. (Ho and
+            Salimans write :math:`1 + w` for it.)
         interval: The lowest and the highest timestep that are guided; None guides all.
 
     Raises:

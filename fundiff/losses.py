@@ -86,15 +86,18 @@ def flow_loss(
 
     .. math::
 
-        \ell = \frac1n \lVert v_\theta(x_\tau, \tau, c) - (x_1 - x_0) \rVert^2, \qquad
-        x_\tau = (1 - \tau)\, x_0 + \tau\, x_1
+        \ell = \frac1n \lVert v_\theta(x_\tau, \tau, c) - (x_0 - \epsilon) \rVert^2, \qquad
+        x_\tau = (1 - \tau)\, \epsilon + \tau\, x_0
+
+    The arguments have the names of the papers, which call the ends of the line by its times: here
+    :math:`x_0` is clean, and their ``x0`` is the noise.
 
     Args:
         network: :math:`v_\theta`, called with the images on the way, the time and, if there is one,
             the condition.
-        x1: The clean images, :math:`n` values each.
+        x1: The clean images :math:`x_0`, :math:`n` values each.
         time: :math:`\tau`, in [0, 1]: 0 is noise and 1 is clean, the other way round than in DDPM.
-        x0: The noise that each line starts from.
+        x0: The noise :math:`\epsilon` that each line starts from.
         condition: The class :math:`c` of each as a one-hot row, zeros for none.
 
     Returns:
@@ -147,13 +150,14 @@ def info_nce(
 
     .. math::
 
-        \ell_i = -\tfrac12 \log \frac{e^{S_{ii}}}{\sum_{j \in N_i} e^{S_{ij}}}
-                 -\tfrac12 \log \frac{e^{S_{ii}}}{\sum_{j \in N_i} e^{S_{ji}}}
+        \ell_i = -\tfrac12 \log \frac{e^{\tau S_{ii}}}{\sum_{j \in N_i} e^{\tau S_{ij}}}
+                 -\tfrac12 \log \frac{e^{\tau S_{ii}}}{\sum_{j \in N_i} e^{\tau S_{ji}}}
 
     where :math:`N_i` has :math:`i` and every :math:`j` whose caption is another one.
 
     Args:
-        similarity: :math:`S_{ij}`, the scaled cosine of picture :math:`i` and caption :math:`j`.
+        similarity: :math:`\tau S_{ij}`, the cosine of picture :math:`i` and caption :math:`j` times
+            the encoder's scale.
         alike: Whether the captions :math:`i` and :math:`j` are the same.
 
     Returns:

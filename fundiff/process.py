@@ -44,15 +44,15 @@ def add_more_noise(
 
     .. math::
 
-        x_s = \sqrt{\bar\alpha_s / \bar\alpha_t}\; x_t
-            + \sqrt{1 - \bar\alpha_s / \bar\alpha_t}\; \epsilon, \qquad s \ge t
+        x_{t'} = \sqrt{\bar\alpha_{t'} / \bar\alpha_t}\; x_t
+            + \sqrt{1 - \bar\alpha_{t'} / \bar\alpha_t}\; z, \qquad t' \ge t
 
     Args:
         schedule: The noise levels.
         x_t: Images at timestep ``t``.
         t: The timestep of each, -1 for clean.
-        s: The timestep to go to, nowhere below ``t``.
-        noise: Standard Gaussian noise of the same shape.
+        s: The timestep :math:`t'` to go to, nowhere below ``t``.
+        noise: :math:`z`, standard Gaussian noise of the same shape.
 
     Returns:
         The images at timestep ``s``. This is :eq:`eq-more-noise` in the book.

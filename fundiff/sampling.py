@@ -212,9 +212,9 @@ def inpaint(x0: Images, mask: Float[Tensor, "#batch #channel height width"]) -> 
     .. math::
 
         x_s \leftarrow m\, x_s + (1 - m)
-            \left(\sqrt{\bar\alpha_s}\, x_0 + \sqrt{1 - \bar\alpha_s}\, \epsilon\right)
+            \left(\sqrt{\bar\alpha_s}\, x_0 + \sqrt{1 - \bar\alpha_s}\, z\right)
 
-    with fresh noise :math:`\epsilon` at every timestep. At :math:`s = -1` what is kept equals the
+    with fresh noise :math:`z` at every timestep. At :math:`s = -1` what is kept equals the
     original exactly.
 
     Args:
@@ -250,9 +250,9 @@ def keep_part(x0: Images, part: Part) -> Constraint:
     .. math::
 
         x_s \leftarrow x_s - P x_s + P \left(\sqrt{\bar\alpha_s}\, x_0
-            + \sqrt{1 - \bar\alpha_s}\, \epsilon\right)
+            + \sqrt{1 - \bar\alpha_s}\, z\right)
 
-    with fresh noise :math:`\epsilon` at every timestep. At :math:`s = -1` the part equals that of
+    with fresh noise :math:`z` at every timestep. At :math:`s = -1` the part equals that of
     the picture, up to rounding, where :math:`P` is a projection (:math:`P^2 = P`, such as the grey
     part), and nearly does for others.
 

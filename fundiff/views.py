@@ -109,14 +109,14 @@ class ViewedNoise(NamedTuple):
     Attributes:
         least_variance: The least variance of a pixel, which should be 1.
         most_variance: The largest variance of a pixel, which should be 1.
-        correlation: The largest absolute covariance of two pixels, which should be 0.
+        covariance: The largest absolute covariance of two pixels, which should be 0.
         off: By how much an image differs at most, after it was viewed and brought back, from
             what it was, for one of unit length.
     """
 
     least_variance: float
     most_variance: float
-    correlation: float
+    covariance: float
     off: float
 
 
@@ -181,8 +181,9 @@ def require_orthogonal(view: View, *, size: int = 16) -> None:
     if max(1 - found.least_variance, found.most_variance - 1) > TOLERANCE:
         low, high = found.least_variance, found.most_variance
         failed.append(f"it changes the noise's variance from 1 to {low:.3g} ... {high:.3g}")
-    if found.correlation > TOLERANCE:
-        failed.append(f"it correlates the noise of two pixels by up to {found.correlation:.3g}")
+    if found.covariance > TOLERANCE:
+        up_to = f"up to {found.covariance:.3g}"
+        failed.append(f"it gives the noise of two pixels a covariance of {up_to}")
     if found.off > TOLERANCE:
         failed.append(f"undone, it leaves an image off by up to {found.off:.3g}")
     if failed:

@@ -251,10 +251,10 @@ def test_what_noise_becomes_by_hand() -> None:
 @pytest.mark.parametrize(
     ("view", "failed", "passed"),
     [
-        (Louder(), ["variance from 1 to 4 ... 4"], ["correlates", "undone"]),
-        (Smeared(), ["correlates the noise of two pixels by up to 0.5"], ["variance", "undone"]),
-        (Tilted(), ["variance from 1 to 0 ... ", "correlates", "undone, it leaves"], []),
-        (Undone(), ["undone, it leaves an image off by up to 1"], ["variance", "correlates"]),
+        (Louder(), ["variance from 1 to 4 ... 4"], ["covariance", "undone"]),
+        (Smeared(), ["two pixels a covariance of up to 0.5"], ["variance from", "undone"]),
+        (Tilted(), ["variance from 1 to 0 ... ", "covariance", "undone, it leaves"], []),
+        (Undone(), ["undone, it leaves an image off by up to 1"], ["variance"]),
     ],
 )
 def test_the_checks_that_fail_are_named(view: View, failed: list[str], passed: list[str]) -> None:

@@ -88,10 +88,10 @@ def similarities(
 ) -> Similarities:
     r"""Compare every reading of some pictures with every prompt.
 
-    .. math:: S_{ij} = u(V_i x)^\top v_j
+    .. math:: S_{ij} = f(V_i x)^\top g_j
 
     Args:
-        encoder: What turns readings and prompts into the unit vectors :math:`u` and :math:`v_j`.
+        encoder: What turns readings and prompts into the unit vectors :math:`f` and :math:`g_j`.
         images: The pictures :math:`x`, in [-1, 1]; their readings are scaled to 64 pixels a side.
         readings: The :math:`V_i`.
         embeddings: The prompts' embeddings, one for each reading, in their order.

@@ -36,7 +36,7 @@ Vectors = Float[Tensor, "batch vector"]
 
 
 class ImageTextNetwork(nn.Module):
-    r"""The two towers and the scale :math:`\exp(s)` of their cosines.
+    r"""The two towers and the scale :math:`\tau` of their cosines, learned as its logarithm.
 
     Args:
         channels: The image tower's channels at each level, multiples of 8; the last is the number

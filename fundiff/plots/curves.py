@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib import rc_context
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from fundiff.errors import FundiffError
-from fundiff.plots.style import STYLE
+from fundiff.plots.style import MARKS, STYLE
 
 FEW = 8
 """Up to how many places of a logarithmic axis are each marked by their number."""
@@ -80,8 +81,8 @@ def panels(plots: Mapping[str, Mapping[str, Points]], *, x_label: str) -> Plot:
     """Plot several measures side by side, each over its own points of one axis.
 
     Args:
-        plots: By the name of each measure, its series by theirs; a series has one name, colour and
-            dash in all of them.
+        plots: By the name of each measure, its series by theirs; a series has one name, colour,
+            dash and mark in all of them.
         x_label: What the common axis is, with its unit.
 
     Returns:
@@ -97,12 +98,12 @@ def panels(plots: Mapping[str, Mapping[str, Points]], *, x_label: str) -> Plot:
         for axes, (y_label, series) in zip(
             figure.subplots(1, len(plots), squeeze=False)[0], plots.items(), strict=True
         ):
-            for name, (x, y) in series.items():
+            for mark, (name, (x, y)) in zip(cycle(MARKS), series.items(), strict=False):
                 if len(x) != len(y):
                     raise FundiffError(
                         f"{name!r} has {len(y)} values of {y_label} for {len(x)} places"
                     )
-                axes.plot(x, y, label=name, marker="o", markersize=4)
+                axes.plot(x, y, label=name, marker=mark, markersize=4)
             axes.set(xlabel=x_label, title=y_label)
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3

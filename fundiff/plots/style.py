@@ -5,9 +5,11 @@ from matplotlib import RcParams
 
 INK = "#7a7a7a"
 
-DASHES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1, 1, 1, 1, 1)))
+DASHES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2.5)))
 
-COLOURS = ("#2f7ec7", "#c8661b", "#2e8b57", "#d1495b", "#8e63c7")
+MARKS = ("o", "s", "^", "D", "v", "P")
+
+COLOURS = ("#2f7ec7", "#c8661b", "#2e8b57", "#d1495b", "#8e63c7", "#12969c")
 
 STYLE = RcParams(
     {

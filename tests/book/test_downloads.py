@@ -15,7 +15,16 @@ from conftest import Write
 from nbformat import NotebookNode
 
 from book._ext.layout import Book, BookError
-from book._ext.pages.downloads import ABOUT, CELL, CLONE, Plain, Target, launches, notebook
+from book._ext.pages.downloads import (
+    ABOUT,
+    CELL,
+    CLONE,
+    FOLDED,
+    Plain,
+    Target,
+    launches,
+    notebook,
+)
 from book._ext.run.execute import bring_up_to_date
 from book._ext.site.check_site import Site
 
@@ -53,6 +62,7 @@ KNOWN = {
     "fig-other": Target("book/b/two", "Figure 5"),
     "ex-sum": Target("book/a/one", "Exercise 4"),
 }
+FOLD = "<details>\n<summary>Solution to Exercise 4</summary>"
 UNSAID = re.compile(r"\{[\w:-]+\}`|^\s*[`:]{3,}\s*\{|^:{3,}|\$\$ *\(", re.M)
 
 
@@ -132,14 +142,15 @@ def markdown(made: NotebookNode) -> str:
             "```{exercise}\n:label: ex-sum\nAdd {eq}`eq-sum`.\n```",
             "**Exercise 4**\n\nAdd (3).",
         ),
+        ("```{exercise} Warm-up\n:label: ex-sum\nAdd.\n```", "**Exercise 4 (Warm-up)**\n\nAdd."),
         (
             "```{solution} ex-sum\n:class: dropdown\nIt is $c$.\n```",
-            "**Solution to Exercise 4**\n\nIt is $c$.",
+            f"{FOLD}\n\nIt is $c$.\n\n</details>",
         ),
         (
             "````{solution-start} ex-sum\n:class: dropdown\n````\n\nIt is.\n\n"
             "````{solution-end}\n````",
-            "**Solution to Exercise 4**\n\nIt is.",
+            f"{FOLD}\n\nIt is.\n\n</details>",
         ),
         (
             "::::{grid} 1 2\n:gutter: 3\n\n:::{grid-item-card} Left\n:link: x\n\nOne.\n:::\n"
@@ -210,6 +221,23 @@ def test_a_notebook_is_a_chapter_without_results(book: Book, write: Write) -> No
         ("markdown", "## References\n\n* Ann Ace. First. P, 2020."),
     ]
     assert all(not cell.metadata and not cell.get("outputs") for cell in made.cells)
+
+
+def test_a_notebook_folds_solutions(book: Book, write: Write) -> None:
+    start, end = "````{solution-start} ex-sum\n````", "````{solution-end}\n````"
+    cells = [f"```{{code-cell}}\n{number}\n```" for number in range(4)]
+    parts = [cells[0], start, "Why.", cells[1], "Then.", cells[2], end, "On.", cells[3]]
+    write("book/a/one.md", f"{FRONT}\n# The first\n\n" + "\n\n".join(parts) + "\n")
+    made = notebook(book, "book/a/one", KNOWN)
+    assert [(cell.source, dict(cell.metadata) == FOLDED) for cell in made.cells[1:]] == [
+        ("0", False),
+        (f"{FOLD}\n\nWhy.\n\n</details>", False),
+        ("1", True),
+        ("<details>\n\nThen.\n\n</details>", False),
+        ("2", True),
+        ("On.", False),
+        ("3", False),
+    ]
 
 
 def test_where_the_code_is_known_a_notebook_can_be_run_elsewhere(

@@ -146,6 +146,17 @@ def test_panels_hold_their_series_under_one_legend() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
+def test_no_two_of_six_series_look_alike() -> None:
+    lines = {str(i): [i, i + 1] for i in range(6)}
+    plotted = curves([0, 1], lines, x_label="x", y_label="y")
+    side_by_side = panels({"m": {name: ([0, 1], y) for name, y in lines.items()}}, x_label="x")
+    for figure in (plotted, side_by_side):
+        (axes,) = figure.axes
+        assert len({line.get_color() for line in axes.lines}) == 6
+        assert len({str(line._dash_pattern) for line in axes.lines}) == 6  # type: ignore[attr-defined]
+    assert len({line.get_marker() for line in side_by_side.axes[0].lines}) == 6
+
+
 def test_curves_hold_their_numbers() -> None:
     figure = curves(
         torch.tensor([1.0, 10, 100]),

@@ -2,7 +2,8 @@
 
 It is written into the site, with a line under the page's title that links to it. The notebook has
 no results. Its text is plain Markdown: what only MyST knows is said in words, and references
-are called what they are called in the book. What can't be said so is refused.
+are called what they are called in the book. Solutions are folded, their code too. What can't be
+said so is refused.
 """
 
 import os
@@ -37,6 +38,11 @@ SOURCES = "book/references.bib"
 ADMONITIONS = {"admonition", "note", "tip", "hint", "important", "warning"}
 CODE_ROLES = {"attr", "class", "data", "exc", "func", "meth", "mod", "obj"}
 
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+"""What folds a cell's code in Jupyter, and what does in Colab."""
+START, END = "<details>", "</details>"
+"""Between them text is folded."""
+
 ABOUT = "> From the book *{book}*, to run and to change. It needs the book's library, `{package}`"
 CLONE = ":\n> in a clone of the project, `pip install . jupyter`."
 CELL = ",\n> which the next cell installs."
@@ -52,6 +58,7 @@ _SPAN = re.compile(
 )
 _EXPLICIT = re.compile(r"^(?P<words>.*?)\s*<(?P<target>[^<>]+)>$", re.S)
 _TITLE = re.compile(r"\A# (.+)\n*")
+_BOUNDS = re.compile(f"^(?:{START}|{END})$", re.M)
 
 
 @dataclass(frozen=True)
@@ -154,11 +161,14 @@ class Plain:
         if name == "grid-item-card":
             return f"**{argument}**\n\n{inside}"
         if name == "exercise":
-            return f"**{self._target(options.get('label', '')).words}**\n\n{inside}"
+            title = f" ({argument})" if argument else ""
+            return f"**{self._target(options.get('label', '')).words}{title}**\n\n{inside}"
         if name in ("solution", "solution-start"):
-            return f"**Solution to {self._target(argument).words}**\n\n{inside}"
+            summary = f"<summary>Solution to {self._target(argument).words}</summary>"
+            end = f"\n\n{inside}\n\n{END}" if name == "solution" else ""
+            return f"{START}\n{summary}{end}"
         if name == "solution-end":
-            return ""
+            return END
         if name in ADMONITIONS:
             return quoted(f"**{argument or name.capitalize()}**\n\n{inside}")
         raise self._refusal(f"the directive {{{name}}}")
@@ -249,13 +259,17 @@ def notebook(book: Book, docname: str, known: Mapping[str, Target]) -> NotebookN
     """
     whole = read_page(book, docname, book.source(docname).read_text(encoding="utf-8"))
     plain = Plain(book, docname, known)
-    cells = []
+    cells, bound = [], END
     for cell in whole.cells:
         if cell.cell_type == "code":
-            cells.append(new_code_cell(cell.source))
+            cells.append(new_code_cell(cell.source, metadata=FOLDED if bound == START else {}))
             texts = [_caption(plain, cell)]
         elif cells:
-            texts = [plain.text(cell.source)]
+            text = plain.text(cell.source)
+            opening = f"{START}\n\n" if bound == START else ""
+            bound = [bound, *_BOUNDS.findall(text)][-1]
+            closing = f"\n\n{END}" if bound == START else ""
+            texts = [f"{opening}{text}{closing}".removeprefix(f"{START}\n\n{END}").lstrip()]
         else:
             texts = _opening(plain, cell.source)
         cells += [new_markdown_cell(text) for text in texts if text]

@@ -19,7 +19,7 @@ LAYERS = (
     ("process", "training", "data"),
     ("sampling", "guidance", "losses", "mixtures"),
     ("solvers", "networks", "illusions", "models"),
-    ("metrics", "plots", "painters"),
+    ("metrics", "plots", "painters", "exercises"),
     ("jobs",),
     ("recipes",),
     ("cli",),
