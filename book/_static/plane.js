@@ -1,7 +1,8 @@
-// The plane of all pictures of two pixels, to play with; fundiff.js does the arithmetic.
+// The plane of all pictures of two pixels, to play with; the files in library/ do the arithmetic.
 
 (() => {
   const {ddimStep, ddpmStep, denoise, denoiser, flow, guided, linear, logDensity, noise, timesteps} = fundiff;
+  const {button, choice, made, slider} = controls;
 
   const REACH = 2, WALKERS = 150, DROPPED = 99, FINE = 72, ARROWS = 15;
   const STEPS = [1, 2, 3, 5, 10, 20, 50, 100, 200];
@@ -15,38 +16,9 @@
     points: [[-0.9, 0.1], [-0.7, 0.7], [-0.1, 0.9], [0.5, 0.7], [0.7, 0.1], [-0.1, -0.1],
       [0.1, -0.7], [0.7, -0.9], [1.3, -0.7], [1.5, -0.1]],
   };
-  const made = (name, properties, ...inside) => {
-    const element = Object.assign(document.createElement(name), properties);
-    element.append(...inside);
-    return element;
-  };
-
   function install(root) {
     const data = {modes: structuredClone(START.modes), points: structuredClone(START.points)};
     let dropped = [], states = [], stop = 0, timer = null, seed = 0, kept = new Map();
-
-    const choice = (label, options, value) => {
-      const select = made("select", {}, ...Object.entries(options).map(([key, words]) =>
-        made("option", {value: key, textContent: words})));
-      select.value = value;
-      return {row: made("label", {}, made("span", {textContent: label}), select), input: select};
-    };
-    const slider = (label, min, max, step, value, said) => {
-      const input = made("input", {type: "range", min, max, step, value});
-      const output = made("output", {});
-      const tell = () => {
-        output.textContent = said(Number(input.value));
-        input.setAttribute("aria-valuetext", output.textContent);
-      };
-      tell();
-      input.addEventListener("input", tell);
-      return {row: made("label", {}, made("span", {textContent: label}), input, output), input, tell};
-    };
-    const button = (words, act) => {
-      const made_ = made("button", {type: "button", textContent: words});
-      made_.addEventListener("click", act);
-      return made_;
-    };
 
     const set = choice("Data", {modes: "three kinds", points: "your own points"}, "modes");
     const sampler = choice("Sampler",
@@ -60,7 +32,7 @@
     const clock = slider("Stop", 0, 1, 1, 0, i => states[i]?.t === -1 ? "clean" : `t = ${states[i]?.t ?? 999}`);
     const play = button("Play", () => timer === null ? start() : pause());
     const again = button("New noise", () => { seed++; kept = new Map(); walk(); });
-    const drop = button("Drop a point", () => add(noise(1, {seed: 99, first: dropped.length})[0]));
+    const drop = button("Drop a point", () => add(noise(1, 2, {seed: 99, first: dropped.length})[0]));
     const clear = button("Start over", () => {
       data[set.input.value] = structuredClone(START[set.input.value]);
       dropped = [];
@@ -77,7 +49,7 @@
       made("div", {className: "clock"}, play, clock.row),
       said,
       made("div", {className: "controls"}, set.row, sampler.row, steps.row, width.row, towards.row,
-        scale.row, made("label", {}, made("span", {textContent: "Arrows"}), field)),
+        scale.row, controls.row("Arrows", field)),
       made("div", {className: "acts"}, drop, again, clear),
     );
 
@@ -88,20 +60,25 @@
       const [, schedule, step] = SAMPLERS[sampler.input.value], all = mixture();
       const goal = isFinite_() ? "none" : towards.input.value;
       const whole = denoiser(all, schedule);
-      const asked = goal === "none" ? whole : guided(
-        denoiser({...all, means: [all.means[goal]]}, schedule), whole, Number(scale.input.value));
+      const one = goal === "none" ? null : denoiser({...all, means: [all.means[goal]]}, schedule);
+      const asked = one === null ? whole : (point, t) =>
+        guided(one(point, t), whole(point, t), Number(scale.input.value));
       return {schedule, step, all, asked, stops: timesteps(schedule, STEPS[steps.input.value])};
     };
 
     function walk() {
       const share = stop / Math.max(states.length - 1, 1);
       const {schedule, step, asked, stops} = settings();
-      if (!kept.has("start")) kept.set("start", noise(WALKERS, {seed}));
+      if (!kept.has("start")) kept.set("start", noise(WALKERS, 2, {seed}));
       const drawn = number => {
-        if (!kept.has(number)) kept.set(number, noise(WALKERS + DROPPED, {seed, stream: "step", step: number}));
+        if (!kept.has(number)) kept.set(number, noise(WALKERS + DROPPED, 2, {seed, stream: "step", step: number}));
         return kept.get(number);
       };
-      states = denoise(asked, schedule, [...kept.get("start"), ...dropped], stops, {step, drawn});
+      const loop = denoise(schedule, [...kept.get("start"), ...dropped], stops, {step, drawn});
+      states = [];
+      for (let next = loop.next(); !next.done; next = loop.next(states.at(-1).x.map(x => asked(x, states.at(-1).t)))) {
+        states.push(next.value);
+      }
       clock.input.max = states.length - 1;
       show(Math.round(share * (states.length - 1)));
     }
@@ -138,7 +115,7 @@
 
     // What a reader of the screen hears, and others read: where the walkers are now.
     function tell() {
-      const {all, schedule} = settings(), {t, points} = states[stop];
+      const {all, schedule} = settings(), {t, x: points} = states[stop];
       if (t >= 0) {
         said.textContent = `At t = ${t}, ${(100 * (1 - schedule[t])).toFixed(0)} % of the variance is noise.`;
         return;
@@ -196,14 +173,14 @@
       }
       const colours = ["--plane-walker", "--plane-own"].map(name => style.getPropertyValue(name));
       const trail = states.slice(Math.max(0, stop - 12), stop + 1);
-      states[stop].points.forEach((point, i) => {
+      states[stop].x.forEach((point, i) => {
         const own = i >= WALKERS;
         context.strokeStyle = context.fillStyle = colours[Number(own)];
         if (own || STEPS[steps.input.value] > 3) {
           context.globalAlpha = own ? 1 : 0.25;
           context.lineWidth = size / (own ? 250 : 600);
           context.beginPath();
-          for (const state of own ? states.slice(0, stop + 1) : trail) context.lineTo(...place_(state.points[i]));
+          for (const state of own ? states.slice(0, stop + 1) : trail) context.lineTo(...place_(state.x[i]));
           context.stroke();
           context.globalAlpha = 1;
         }
@@ -211,7 +188,7 @@
         context.arc(...place_(point), size / (own ? 90 : 220), 0, 2 * Math.PI);
         context.fill();
       });
-      canvas.setAttribute("aria-label", `The plane at t = ${t}, with ${states[stop].points.length} walkers`);
+      canvas.setAttribute("aria-label", `The plane at t = ${t}, with ${states[stop].x.length} walkers`);
     }
 
     function arrow(context, from, to) {

@@ -1,5 +1,6 @@
 """The built book in a real browser: `nox -s browser`, after `nox -s book`."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -10,11 +11,15 @@ from threading import Thread
 import pytest
 import torch
 
+from fundiff.data.digits import digits
 from fundiff.guidance import guided
 from fundiff.mixtures import Mixture
+from fundiff.models.weights import load_weights, shipped
+from fundiff.networks import bind, bind_flow
+from fundiff.nn.unet import ClassUNet, UNet
 from fundiff.process import ddim_step, ddpm_step
-from fundiff.rng import noise
-from fundiff.sampling import denoise
+from fundiff.rng import _GOLDEN, _key, _mix, noise
+from fundiff.sampling import denoise, sample, sdedit
 from fundiff.schedule import NoiseSchedule
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -40,6 +45,7 @@ from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 from playwright.sync_api import (  # noqa: E402
     Browser,
     ConsoleMessage,
+    Locator,
     Page,
     Request,
     Response,
@@ -426,17 +432,23 @@ def test_the_planes_arithmetic_is_the_librarys(page: Page, name: str) -> None:
         """([name, means, std, count, steps, towards]) => {
             const f = fundiff, schedule = name === "flow" ? f.flow() : f.linear();
             const all = {means, std}, own = {means: [means[towards]], std};
-            const start = f.noise(count, {seed: 5});
-            const drawn = step => f.noise(count, {seed: 5, stream: "step", step});
-            const guide = f.guided(f.denoiser(own, schedule), f.denoiser(all, schedule), 2);
+            const start = f.noise(count, 2, {seed: 5});
+            const drawn = step => f.noise(count, 2, {seed: 5, stream: "step", step});
+            const [cond, uncond] = [own, all].map(each => f.denoiser(each, schedule));
+            const guide = (x, t) => f.guided(cond(x, t), uncond(x, t), 2);
             const step = name === "ddpm" ? f.ddpmStep : f.ddimStep;
-            const stops = f.timesteps(schedule, steps);
+            const stops = f.timesteps(schedule, steps), walk = [];
+            const loop = f.denoise(schedule, start, stops, {step, drawn});
+            for (let next = loop.next(); !next.done;) {
+                const {t, x} = next.value;
+                walk.push(x);
+                next = loop.next(x.map(each => guide(each, t)));
+            }
             return {
                 table: [...schedule], stops, start,
                 shares: start.map(x => f.posterior(all, schedule, x, 80).shares),
                 density: start.map(x => f.logDensity(all, schedule, x, 80)),
-                score: start.map(x => f.score(all, schedule, x, 80)),
-                walk: f.denoise(guide, schedule, start, stops, {step, drawn}).map(s => s.points),
+                score: start.map(x => f.score(all, schedule, x, 80)), walk,
             };
         }""",
         [name, means, std, count, steps, TOWARDS],
@@ -511,3 +523,201 @@ def test_the_plane_plays_and_stops(page: Page) -> None:
     stopped = clock.input_value()
     page.wait_for_timeout(400)
     assert clock.input_value() == stopped
+
+
+LAB = "book/lab.html"
+WORK = """async messages => {
+    const worker = new Worker("../_static/lab/worker.js", {type: "module"}), found = [];
+    for (const [id, message] of messages.entries()) {
+        await new Promise((resolve, reject) => {
+            worker.onmessage = ({data}) => {
+                if (data.kind === "state") found.push(data);
+                if (data.kind === "failed") reject(new Error(data.why));
+                if (data.kind === "done") resolve();
+            };
+            worker.onerror = event => reject(new Error(event.message));
+            worker.postMessage({id, ...message});
+        });
+    }
+    worker.terminate();
+    return found;
+}"""
+"""Gives the lab's worker one message after another, and returns all states of its walks."""
+
+
+def shipped_network(name: str) -> ClassUNet | UNet:
+    """Load a network of digits, which answers in float32 as the lab's does."""
+    network = UNet(128) if name == "mnist-denoiser" else ClassUNet(64)
+    load_weights(network, shipped(name))
+    return network.eval()
+
+
+def test_the_labs_random_numbers_are_the_librarys(page: Page) -> None:
+    read(page, LAB)
+    where = {"seed": 2**53 - 1, "first": 3, "stream": "step", "step": 12}
+    found = page.evaluate("where => fundiff.noise(2, 785, where)", where)
+    theirs = torch.tensor(found, dtype=torch.float64)
+    mine = noise(2, 1, 1, 785, seed=2**53 - 1, first=3, stream="step", step=12).flatten(1).double()
+    torch.testing.assert_close(theirs, mine, rtol=1e-6, atol=1e-6)
+    bits = page.evaluate("where => fundiff.bits(8, {...where, picture: 3}).map(String)", where)
+    streams = _mix(torch.tensor([3]) * _GOLDEN + _key(2**53 - 1, "step 12"))
+    expected = _mix(streams + torch.arange(1, 9) * _GOLDEN)
+    assert [int(each) for each in bits] == [each % 2**64 for each in expected.tolist()]
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "flow"])
+@pytest.mark.parametrize("drawn", [False, True], ids=["painted", "edited"])
+@torch.inference_mode()
+def test_the_lab_paints_what_the_library_paints(page: Page, sampler: str, drawn: bool) -> None:
+    """A guided 7 and an unguided 3, from noise and from a drawing, by each sampler."""
+    name = "mnist-flow" if sampler == "flow" else "mnist-class"
+    drawing = digits("test").first(1).scaled()
+    asked = {
+        "kind": "walk",
+        "sampler": sampler,
+        "labels": [7, 3],
+        "scale": 5,
+        "steps": 20,
+        "seed": 4,
+    }
+    if drawn:
+        asked |= {"drawing": drawing.flatten().tolist(), "iStart": 8}
+    read(page, LAB)
+    found = page.evaluate(WORK, [{"kind": "load", "network": name, "on": "wasm"}, asked])
+
+    schedule = NoiseSchedule.flow(20) if sampler == "flow" else NoiseSchedule.linear(300)
+    network, told = shipped_network(name), torch.eye(10)[[7, 3]]
+    bound = bind_flow if sampler == "flow" else bind
+    step = partial(ddpm_step, large_variance=True) if sampler == "ddpm" else ddim_step
+    stops = schedule.timesteps(count=20)
+    for number, label in enumerate((7, 3)):
+        rows = told[number : number + 1]
+        one = guided(*(bound(network, schedule, each) for each in (rows, 0 * rows)), scale=5)
+        if drawn:
+            mine = sdedit(one, schedule, drawing, stops, i_start=8, step=step, seed=4, first=label)
+        else:
+            x = noise(1, 1, 28, 28, seed=4, first=label)
+            mine = sample(one, schedule, x, stops, step=step, seed=4, first=label)
+        theirs = torch.tensor(found[-1]["x"][number]).view(1, 1, 28, 28)
+        torch.testing.assert_close(theirs, mine, rtol=0, atol=1e-3)
+    assert [state["t"] for state in found] == [*(stops[8:] if drawn else stops), -1]
+
+
+@torch.inference_mode()
+def test_the_lab_removes_noise_as_the_library_does(page: Page) -> None:
+    drawing = digits("test").first(1).scaled()
+    asked = {"kind": "clean", "drawing": drawing.flatten().tolist(), "sigma": 0.4, "seed": 2}
+    read(page, LAB)
+    name = "mnist-denoiser"
+    (state,) = page.evaluate(WORK, [{"kind": "load", "network": name, "on": "wasm"}, asked])
+    noisy = drawing + 0.4 * noise(1, 1, 28, 28, seed=2)
+    for key, mine in (("x", noisy), ("x0", shipped_network(name)(noisy))):
+        theirs = torch.tensor(state[key]).view(1, 1, 28, 28)
+        torch.testing.assert_close(theirs, mine, rtol=0, atol=1e-3)
+
+
+def test_the_lab_is_used_by_the_keyboard_and_a_link_shows_the_same(
+    page: Page, browser: Browser, address: str
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    read(page, f"{LAB}#task=edit&classes=4&steps=10&start=0.7")
+    lab = page.locator(".fd-lab")
+    assert not [url for url in asked if re.search(r"\.(onnx|wasm|mjs|gz)|worker", url)]
+    pad, start = lab.locator(".pad"), lab.locator(".go")
+    pad.focus()
+    for _ in range(10):
+        page.keyboard.press("Space")
+        page.keyboard.press("ArrowUp")
+    assert re.fullmatch(r"Your drawing, \d+ pixels of ink; the pen is at 14, 4", named(pad))
+    assert re.fullmatch(r"Load \d\.\d MB and start", start.inner_text())
+    start.focus()
+    page.keyboard.press("Enter")
+    done(page)
+    assert grave(page) == []
+    clock = lab.locator(".result input")
+    assert clock.get_attribute("aria-valuetext") == "done"
+    painted = picture(page)
+    page.context.set_offline(True)
+    start.click()
+    done(page)
+    assert picture(page) == painted
+    page.context.set_offline(False)
+    clock.focus()
+    page.keyboard.press("Home")
+    assert picture(page) != painted
+
+    context = browser.new_context(viewport=PHONE)
+    friend = context.new_page()
+    friend.goto(page.url, wait_until="load")
+    friend.locator(".fd-lab .go").click()
+    done(friend)
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert picture(friend) == painted
+    assert not friend.evaluate(wide)
+    context.close()
+
+
+def named(locator: Locator) -> str:
+    return locator.get_attribute("aria-label") or ""
+
+
+def picture(page: Page) -> str:
+    """What the lab shows as the result, as a file's text."""
+    return str(page.locator(".fd-lab .pair canvas").first.evaluate("each => each.toDataURL()"))
+
+
+def done(page: Page) -> None:
+    said = page.locator(".fd-lab .said")
+    page.wait_for_function(
+        "said => / ms a step, by /.test(said.textContent)", arg=said.element_handle()
+    )
+
+
+def test_the_lab_stops_when_it_is_told_to_and_goes_on(page: Page) -> None:
+    read(page, f"{LAB}#steps=300&sampler=ddpm")
+    lab = page.locator(".fd-lab")
+    lab.locator(".go").click()
+    said = lab.locator(".said")
+    page.wait_for_function(
+        "said => said.textContent.startsWith('Step 5 ')", arg=said.element_handle()
+    )
+    lab.get_by_role("button", name="Stop").click()
+    assert re.fullmatch(r"Stopped after \d+ steps\.", said.inner_text())
+    stopped = picture(page)
+    page.wait_for_timeout(500)
+    assert picture(page) == stopped
+    lab.get_by_label("Steps").fill("0")
+    lab.get_by_role("button", name="Start").click()
+    done(page)
+    assert "about" not in said.inner_text()
+
+
+def test_what_fails_in_the_lab_is_said(page: Page, browser: Browser, address: str) -> None:
+    context = browser.new_context(base_url=address)
+    other = context.new_page()
+    other.route("**/*.onnx", lambda route: route.fulfill(status=503))
+    other.goto(f"{LAB}#steps=1")
+    lab = other.locator(".fd-lab")
+    lab.locator(".go").click()
+    other.wait_for_function("document.querySelector('.said').textContent.includes('503')")
+    assert lab.locator(".said").inner_text().startswith("That did not work: ")
+    other.unroute("**/*.onnx")
+    lab.get_by_role("button", name=re.compile("^Load")).click()
+    done(other)
+    context.close()
+
+
+LINKED = re.compile(r'href="[^"]*lab\.html#([^"]+)"')
+SETTINGS = {
+    link.replace("&amp;", "&")
+    for name in PAGES
+    for link in LINKED.findall((SITE / name).read_text())
+}
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_a_chapters_setting_is_one_that_the_lab_has(page: Page, setting: str) -> None:
+    read(page, f"{LAB}#{setting}")
+    page.locator(".fd-lab").get_by_role("button", name="Copy a link to this").click()
+    assert page.url.partition("#")[2] == setting

@@ -84,7 +84,8 @@ def test_a_whole_page_passes(site: Path, write: Write) -> None:
     write(
         "part/index.html",
         '<h1 id="top">A</h1><a href="#top"></a><a href="../other.html?x=1#a%20b"></a>'
-        '<a href="/repo/other.html"></a><a href="mailto:x@example.org"></a><a href="data.zip"></a>'
+        '<a href="/repo/other.html#a=1"></a><a href="mailto:x@example.org"></a>'
+        '<a href="data.zip"></a>'
         "<pre>| a |\n|---|---|</pre><code>|---|---|</code><script>'|---|---|'</script>",
     )
     write("other.html", '<p id="a b"><a href="part/">x</a><a href="./?x">x</a>')

@@ -30,6 +30,7 @@ EXTENSIONS = (
     "book._ext.pages.results",
     "book._ext.pages.formulas",
     "book._ext.pages.map",
+    "book._ext.pages.lab",
     "book._ext.pages.downloads",
     "book._ext.site.online",
 )

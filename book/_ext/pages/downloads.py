@@ -169,6 +169,8 @@ class Plain:
             return f"{START}\n{summary}{end}"
         if name == "solution-end":
             return END
+        if name == "lab":
+            return ""  # the page that it leads to isn't there
         if name in ADMONITIONS:
             return quoted(f"**{argument or name.capitalize()}**\n\n{inside}")
         raise self._refusal(f"the directive {{{name}}}")

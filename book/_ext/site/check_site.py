@@ -149,7 +149,9 @@ class Site:
         if target not in self._sizes:
             return f"links to {link}, which is not in the site"
         place = unquote(url.fragment)
-        known = not place or not target.endswith(".html") or place in self._page(target).places
+        is_setting = "=" in place  # what a script of the page reads; no place is called so
+        known = not place or is_setting or not target.endswith(".html")
+        known = known or place in self._page(target).places
         return None if known else f"links to {link}, but that page has no such place"
 
     def _target(self, local: str, page: str) -> str:
