@@ -86,10 +86,12 @@ def run(
         ChapterError: If a cell raises, writes to stderr, takes too long or kills the kernel.
     """
     specs = KernelSpecManager(kernel_dirs=[])
-    manager = AsyncKernelManager(
-        kernel_name="python3", kernel_spec_manager=specs, transport_encryption="auto"
-    )
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, TemporaryDirectory() as sockets:
+        # A port that was free a moment ago may have been taken by another process.
+        over = {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
+        manager = AsyncKernelManager(
+            kernel_name="python3", kernel_spec_manager=specs, transport_encryption="auto", **over
+        )
         client = NotebookClient(
             notebook,
             km=manager,
