@@ -1,7 +1,7 @@
 // The plane of all pictures of two pixels, to play with; the files in library/ do the arithmetic.
 
 (() => {
-  const {ddimStep, ddpmStep, denoise, denoiser, flow, guided, linear, logDensity, noise, timesteps} = fundiff;
+  const {asked, ddimStep, ddpmStep, denoise, denoiser, flow, guided, linear, logDensity, noise, timesteps} = fundiff;
   const {button, choice, made, slider} = controls;
 
   const REACH = 2, WALKERS = 150, DROPPED = 99, FINE = 72, ARROWS = 15;
@@ -61,22 +61,26 @@
       const goal = isFinite_() ? "none" : towards.input.value;
       const whole = denoiser(all, schedule);
       const one = goal === "none" ? null : denoiser({...all, means: [all.means[goal]]}, schedule);
-      const asked = one === null ? whole : (point, t) =>
-        guided(one(point, t), whole(point, t), Number(scale.input.value));
-      return {schedule, step, all, asked, stops: timesteps(schedule, STEPS[steps.input.value])};
+      const guide = one === null ? whole : guided(one, whole, Number(scale.input.value));
+      return {schedule, step, all, guide, stops: timesteps(schedule, STEPS[steps.input.value])};
     };
+
+    function estimate(guide, point, t) {
+      const leaves = [], answer = asked(guide, point, leaves);
+      return answer(t, leaves.map(([leaf, seen]) => leaf(seen, t)));
+    }
 
     function walk() {
       const share = stop / Math.max(states.length - 1, 1);
-      const {schedule, step, asked, stops} = settings();
+      const {schedule, step, guide, stops} = settings();
       if (!kept.has("start")) kept.set("start", noise(WALKERS, 2, {seed}));
-      const drawn = number => {
-        if (!kept.has(number)) kept.set(number, noise(WALKERS + DROPPED, 2, {seed, stream: "step", step: number}));
+      const drawn = (stream, number) => {
+        if (!kept.has(number)) kept.set(number, noise(WALKERS + DROPPED, 2, {seed, stream, step: number}));
         return kept.get(number);
       };
       const loop = denoise(schedule, [...kept.get("start"), ...dropped], stops, {step, drawn});
       states = [];
-      for (let next = loop.next(); !next.done; next = loop.next(states.at(-1).x.map(x => asked(x, states.at(-1).t)))) {
+      for (let next = loop.next(); !next.done; next = loop.next(states.at(-1).x.map(x => estimate(guide, x, states.at(-1).t)))) {
         states.push(next.value);
       }
       clock.input.max = states.length - 1;
@@ -141,7 +145,7 @@
       const style = getComputedStyle(root), ink = style.getPropertyValue("--plane-ink");
       const size = Math.round(canvas.clientWidth * devicePixelRatio);
       if (canvas.width !== size) canvas.width = canvas.height = size;
-      const {schedule, all, asked} = settings(), {t} = states[stop], context = canvas.getContext("2d");
+      const {schedule, all, guide} = settings(), {t} = states[stop], context = canvas.getContext("2d");
       const place_ = ([x, y]) => [(x / REACH + 1) * size / 2, (1 - y / REACH) * size / 2];
       context.clearRect(0, 0, size, size);
       if (t >= 0 || all.std > 0) {
@@ -165,7 +169,7 @@
         const gap = 2 * REACH / ARROWS;
         for (let i = 0; i < ARROWS * ARROWS; i++) {
           const from = [(i % ARROWS + 0.5) * gap - REACH, (Math.floor(i / ARROWS) + 0.5) * gap - REACH];
-          const eps = asked(from, t), far = Math.hypot(...eps) || 1;
+          const eps = estimate(guide, from, t), far = Math.hypot(...eps) || 1;
           const long = 0.8 * gap * Math.tanh(far) / far;
           arrow(context, place_(from), place_(from.map((each, k) => each - long * eps[k])));
         }

@@ -1,5 +1,7 @@
 """The built book in a real browser: `nox -s browser`, after `nox -s book`."""
 
+import itertools
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -7,24 +9,35 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import cast
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageChops
 
+from book._ext.pages.lab import prompts
 from fundiff.data.digits import digits
+from fundiff.data.pictures import picture
 from fundiff.guidance import guided
+from fundiff.illusions import VIEWS, ByView, hybrids
 from fundiff.mixtures import Mixture
+from fundiff.models.if_model import TextToImage, load, save_embeddings
 from fundiff.models.weights import load_weights, shipped
 from fundiff.networks import bind, bind_flow
 from fundiff.nn.unet import ClassUNet, UNet
-from fundiff.process import ddim_step, ddpm_step
+from fundiff.process import add_noise, ddim_step, ddpm_step
 from fundiff.rng import _GOLDEN, _key, _mix, noise
-from fundiff.sampling import denoise, sample, sdedit
+from fundiff.sampling import denoise, inpaint, sample, sdedit
 from fundiff.schedule import NoiseSchedule
+from fundiff.solvers import dpm_step, log_snr_timesteps
+from fundiff.types import Denoiser
+from fundiff.views import Identity
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-SITE = Path(__file__).parents[2] / "_build" / "html"
+ROOT = Path(__file__).parents[2]
+SITE, CAT = ROOT / "_build" / "html", "fundiff/pictures/cat.png"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
@@ -45,6 +58,7 @@ from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 from playwright.sync_api import (  # noqa: E402
     Browser,
     ConsoleMessage,
+    FilePayload,
     Locator,
     Page,
     Request,
@@ -433,9 +447,12 @@ def test_the_planes_arithmetic_is_the_librarys(page: Page, name: str) -> None:
             const f = fundiff, schedule = name === "flow" ? f.flow() : f.linear();
             const all = {means, std}, own = {means: [means[towards]], std};
             const start = f.noise(count, 2, {seed: 5});
-            const drawn = step => f.noise(count, 2, {seed: 5, stream: "step", step});
+            const drawn = (stream, step) => f.noise(count, 2, {seed: 5, stream, step});
             const [cond, uncond] = [own, all].map(each => f.denoiser(each, schedule));
-            const guide = (x, t) => f.guided(cond(x, t), uncond(x, t), 2);
+            const guide = (x, t) => {
+                const leaves = [], answer = f.asked(f.guided(cond, uncond, 2), x, leaves);
+                return answer(t, leaves.map(([leaf, seen]) => leaf(seen, t)));
+            };
             const step = name === "ddpm" ? f.ddpmStep : f.ddimStep;
             const stops = f.timesteps(schedule, steps), walk = [];
             const loop = f.denoise(schedule, start, stops, {step, drawn});
@@ -525,9 +542,10 @@ def test_the_plane_plays_and_stops(page: Page) -> None:
     assert clock.input_value() == stopped
 
 
-LAB = "book/lab.html"
+LAB, PICTURES = "book/lab/digits.html", "book/lab/pictures.html"
 WORK = """async messages => {
-    const worker = new Worker("../_static/lab/worker.js", {type: "module"}), found = [];
+    const files = JSON.parse(document.querySelector(".fd-lab").dataset.files), found = [];
+    const worker = new Worker("../../_static/lab/worker.js", {type: "module"});
     for (const [id, message] of messages.entries()) {
         await new Promise((resolve, reject) => {
             worker.onmessage = ({data}) => {
@@ -536,7 +554,7 @@ WORK = """async messages => {
                 if (data.kind === "done") resolve();
             };
             worker.onerror = event => reject(new Error(event.message));
-            worker.postMessage({id, ...message});
+            worker.postMessage({id, ...files.networks[message.network], ...message});
         });
     }
     worker.terminate();
@@ -553,7 +571,7 @@ def shipped_network(name: str) -> ClassUNet | UNet:
 
 
 def test_the_labs_random_numbers_are_the_librarys(page: Page) -> None:
-    read(page, LAB)
+    read(page, WHY)
     where = {"seed": 2**53 - 1, "first": 3, "stream": "step", "step": 12}
     found = page.evaluate("where => fundiff.noise(2, 785, where)", where)
     theirs = torch.tensor(found, dtype=torch.float64)
@@ -573,7 +591,7 @@ def test_the_lab_paints_what_the_library_paints(page: Page, sampler: str, drawn:
     name = "mnist-flow" if sampler == "flow" else "mnist-class"
     drawing = digits("test").first(1).scaled()
     asked = {
-        "kind": "walk",
+        "kind": "digits",
         "sampler": sampler,
         "labels": [7, 3],
         "scale": 5,
@@ -637,15 +655,15 @@ def test_the_lab_is_used_by_the_keyboard_and_a_link_shows_the_same(
     assert grave(page) == []
     clock = lab.locator(".result input")
     assert clock.get_attribute("aria-valuetext") == "done"
-    painted = picture(page)
+    painted = shown(page)
     page.context.set_offline(True)
     start.click()
     done(page)
-    assert picture(page) == painted
+    assert shown(page) == painted
     page.context.set_offline(False)
     clock.focus()
     page.keyboard.press("Home")
-    assert picture(page) != painted
+    assert shown(page) != painted
 
     context = browser.new_context(viewport=PHONE)
     friend = context.new_page()
@@ -653,7 +671,7 @@ def test_the_lab_is_used_by_the_keyboard_and_a_link_shows_the_same(
     friend.locator(".fd-lab .go").click()
     done(friend)
     wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    assert picture(friend) == painted
+    assert shown(friend) == painted
     assert not friend.evaluate(wide)
     context.close()
 
@@ -662,7 +680,7 @@ def named(locator: Locator) -> str:
     return locator.get_attribute("aria-label") or ""
 
 
-def picture(page: Page) -> str:
+def shown(page: Page) -> str:
     """What the lab shows as the result, as a file's text."""
     return str(page.locator(".fd-lab .pair canvas").first.evaluate("each => each.toDataURL()"))
 
@@ -675,22 +693,25 @@ def done(page: Page) -> None:
 
 
 def test_the_lab_stops_when_it_is_told_to_and_goes_on(page: Page) -> None:
-    read(page, f"{LAB}#steps=300&sampler=ddpm")
-    lab = page.locator(".fd-lab")
+    read(page, f"{LAB}#steps=100")
+    lab, said = page.locator(".fd-lab"), page.locator(".said")
+    on = lab.get_by_role("button", name="Go on")
     lab.locator(".go").click()
-    said = lab.locator(".said")
-    page.wait_for_function(
-        "said => said.textContent.startsWith('Step 5 ')", arg=said.element_handle()
-    )
+    page.wait_for_function("document.querySelector('.said').textContent.startsWith('Step 5 ')")
+    assert not on.is_visible()
     lab.get_by_role("button", name="Stop").click()
     assert re.fullmatch(r"Stopped after \d+ steps\.", said.inner_text())
-    stopped = picture(page)
+    stopped = shown(page)
     page.wait_for_timeout(500)
-    assert picture(page) == stopped
-    lab.get_by_label("Steps").fill("0")
+    assert shown(page) == stopped
+    on.click()
+    done(page)
+    assert not on.is_visible()
+    assert lab.locator(".result input").get_attribute("max") == "100"
+    resumed = shown(page)
     lab.get_by_role("button", name="Start").click()
     done(page)
-    assert "about" not in said.inner_text()
+    assert shown(page) == resumed != stopped
 
 
 def test_what_fails_in_the_lab_is_said(page: Page, browser: Browser, address: str) -> None:
@@ -708,7 +729,7 @@ def test_what_fails_in_the_lab_is_said(page: Page, browser: Browser, address: st
     context.close()
 
 
-LINKED = re.compile(r'href="[^"]*lab\.html#([^"]+)"')
+LINKED = re.compile(r'href="[^"]*(lab/\w+\.html#[^"]+)"')
 SETTINGS = {
     link.replace("&amp;", "&")
     for name in PAGES
@@ -718,6 +739,143 @@ SETTINGS = {
 
 @pytest.mark.parametrize("setting", sorted(SETTINGS))
 def test_a_chapters_setting_is_one_that_the_lab_has(page: Page, setting: str) -> None:
-    read(page, f"{LAB}#{setting}")
+    read(page, f"book/{setting}")
     page.locator(".fd-lab").get_by_role("button", name="Copy a link to this").click()
-    assert page.url.partition("#")[2] == setting
+    assert page.url.endswith(f"book/{setting}")
+
+
+DOG, FALLS, HAT = "a photo of a dog", "a lithograph of waterfalls", "a man wearing a hat"
+LOAD = {"kind": "load", "network": "text-to-image", "on": "wasm"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> TextToImage:
+    """The text-to-image model in float32, with prompts in half precision as the lab has them."""
+    kept = tmp_path_factory.mktemp("prompts") / "prompts.safetensors"
+    save_embeddings(load(device="cpu"), [DOG, FALLS, HAT], kept)
+    return load(device="cpu", dtype=torch.float32, embeddings=kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["paint", "edit", "inpaint", "blur", "colour", *VIEWS])
+@torch.inference_mode()
+def test_the_lab_paints_pictures_as_the_library_does(
+    page: Page, model: TextToImage, what: str
+) -> None:
+    """From words, edited, repainted, hybrids, and anagrams by every view."""
+    read(page, PICTURES)
+    files = json.loads(page.locator(".fd-lab").get_attribute("data-files") or "")
+    known, ends = prompts(), [0, *itertools.accumulate(files["tokens"])]
+    words = (DOG,) if what in ("paint", "edit", "inpaint") else (FALLS, HAT)
+    asked = {"kind": "pictures", "scale": 4, "steps": 6, "seed": 3, "none": [0, ends[1]]}
+    asked["prompts"] = [
+        [ends[known.index(each)], files["tokens"][known.index(each)]] for each in words
+    ]
+    conds, uncond, schedule = [*map(model.denoiser, words)], model.denoiser(), model.schedule
+    stops, x = log_snr_timesteps(schedule, 6), model.noise(1, seed=3)
+    keep, guide = None, cast(Denoiser, guided(conds[0], uncond, scale=4))
+    astronaut, mask = picture("astronaut", size=64), torch.zeros(1, 3, 64, 64)
+    mask[..., 8:30, 20:44] = 1
+    if what == "edit":
+        asked |= {"drawing": astronaut.flatten().tolist(), "iStart": 2}
+        stops = stops[2:]
+        x = add_noise(schedule, astronaut, torch.tensor(stops[:1]), x)
+    elif what == "inpaint":
+        asked |= {"drawing": astronaut.flatten().tolist(), "mask": mask.flatten().tolist()}
+        keep = inpaint(astronaut, mask)
+    elif what in VIEWS:
+        asked["view"] = what if what == "negate" else files["views"].index(what)
+        guide = ByView((Identity(), VIEWS[what])).guided(conds, uncond, scale=4)
+    elif what != "paint":
+        asked["split"] = what
+        guide = hybrids()[what].guided(conds, uncond, scale=4)
+    mine = sample(guide, schedule, x, stops, step=dpm_step, constraint=keep, seed=3)
+    found = page.evaluate(WORK, [LOAD, asked])
+    theirs = torch.tensor(found[-1]["x"]).view(1, 3, 64, 64)
+    torch.testing.assert_close(theirs, mine, rtol=0, atol=2e-3)  # a thousandth of the range
+    assert [state["t"] for state in found] == [*stops, -1]
+
+
+def test_an_anagram_is_made_kept_and_sent_to_a_friend(page: Page, browser: Browser) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    words = "style=a+lithograph+of&subject=waterfalls&style2=&subject2=a+man+wearing+a+hat"
+    read(page, f"{PICTURES}#task=anagram&{words}&steps=4")
+    lab = page.locator(".fd-lab")
+    assert re.fullmatch(r"Load \d\d\.\d MB and start", lab.locator(".go").inner_text())
+    lab.locator(".go").click()
+    done(page)
+    page.wait_for_function("!document.querySelectorAll('.pair > div')[2].hidden")
+    assert grave(page) == []
+    alts = [named(each) for each in lab.locator(".pair canvas").all()]
+    both = f"{FALLS} and {HAT}"
+    assert alts[0] == f"The result: {both}"
+    assert alts[2] == f"The same, upside down, mirrored: {both}"
+    flipped = """() => {
+        const [one, , two] = [...document.querySelectorAll(".pair canvas")].map(each =>
+            each.getContext("2d").getImageData(0, 0, 64, 64).data);
+        return one.every((each, i) =>
+            each === two[4 * (64 * (63 - Math.floor(i / 256)) + Math.floor(i / 4) % 64) + i % 4]);
+    }"""
+    assert page.evaluate(flipped)
+    lab.get_by_role("button", name="Keep").click()
+    link = lab.locator(".strip a").get_attribute("href")
+    with page.expect_download() as saved:
+        lab.get_by_role("button", name="Save as PNG").click()
+    with Image.open(saved.value.path()) as image:
+        assert image.size == (512, 512)
+        png = image.convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+    with page.expect_download() as saved:
+        lab.get_by_role("button", name="Save the walk as GIF").click()
+    with Image.open(saved.value.path()) as image:
+        assert (image.size, getattr(image, "n_frames", 1)) == ((256, 256), 5)
+        image.seek(4)
+        last = image.convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+    off = np.asarray(ImageChops.difference(png, last))
+    assert off.max() <= 24
+    context = browser.new_context(viewport=PHONE)
+    friend = context.new_page()
+    friend.goto(link or "", wait_until="load")
+    friend.locator(".fd-lab .go").click()
+    done(friend)
+    friend.wait_for_function("!document.querySelectorAll('.pair > div')[2].hidden")
+    assert shown(friend) == shown(page)
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not friend.evaluate(wide)
+    context.close()
+
+
+def test_the_front_page_has_an_anagram_to_make(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    read(page, FRONT)
+    lab = page.locator(".fd-lab")
+    assert lab.locator(".controls label:visible, .controls .words:visible").count() == 1
+    assert lab.get_by_label("Seed").input_value() == "3"
+    assert re.fullmatch(r"Load \d\d\.\d MB and start", lab.locator(".go").inner_text())
+    assert not [url for url in asked if re.search(r"\.(onnx|wasm|mjs|gz|bin)|worker", url)]
+    lab.get_by_role("button", name="Next seed").click()
+    page.wait_for_function("document.querySelector('.said').textContent.startsWith('Step 2 ')")
+    lab.get_by_role("button", name="Stop").click()
+    assert page.url.endswith(FRONT)
+
+
+def test_a_picture_of_ones_own_is_edited_and_stays_with_its_owner(page: Page) -> None:
+    read(page, f"{PICTURES}#task=edit&source=own&steps=4")
+    lab = page.locator(".fd-lab")
+    own = FilePayload(name="own.png", mimeType="image/png", buffer=(ROOT / CAT).read_bytes())
+    before = lab.locator(".pad").evaluate("each => each.toDataURL()")
+    lab.locator("input[type=file]").set_input_files(own)
+    page.wait_for_function(
+        "before => document.querySelector('.pad').toDataURL() !== before", arg=before
+    )
+    lab.get_by_label("Noise at the start").fill("0.3")
+    assert page.url.endswith("#task=edit&steps=4&source=own&start=0.3")
+    lab.locator(".go").click()
+    done(page)
+    lab.get_by_label("What to do").select_option("inpaint")
+    lab.locator(".pad").focus()
+    page.keyboard.press("Space")
+    assert re.match(r"The picture, \d+ of 4096 pixels marked", named(lab.locator(".pad")))
+    broken = FilePayload(name="broken.png", mimeType="image/png", buffer=b"no picture")
+    lab.locator("input[type=file]").set_input_files(broken)
+    page.wait_for_function("document.querySelector('.said').textContent.startsWith('broken.png')")

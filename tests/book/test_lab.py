@@ -1,12 +1,16 @@
 """The lab's files: what is exported, and what comes from elsewhere."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch.testing import assert_close
 
 from book._ext.layout import Book
 from book._ext.pages import lab
+from fundiff.models.if_model import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,30 +33,65 @@ def test_what_has_not_changed_is_not_exported_again(
         return name.encode()
 
     monkeypatch.setattr(lab, "export", export)
+    monkeypatch.setattr(lab, "SHARD", 8)
     before = lab.exported(book)
-    assert {name: path.read_text() for name, path in before.items()} == {
-        name: name for name in lab.NETWORKS
-    }
+    whole = {name: b"".join(path.read_bytes() for path in paths) for name, paths in before.items()}
+    assert whole == {name: name.encode() for name in lab.NETWORKS}
+    assert [len(before[name]) for name in lab.NETWORKS] == [2, 2, 2, 2]
     assert lab.exported(book) == before
     assert made == [*lab.NETWORKS]
-    assert lab.sizes(book, before) == {
-        **{
-            name: (ROOT / lab.STATIC / "onnxruntime" / file).stat().st_size
-            for name, file in lab.ENGINES.items()
-        },
-        **{name: len(name) for name in lab.NETWORKS},
-    }
     monkeypatch.setattr(lab, "version", lambda package: "another")
-    assert {*lab.exported(book).values()}.isdisjoint(before.values())
-    assert not any(path.exists() for path in before.values())
+    after = lab.exported(book)
+    assert not any(path.exists() for paths in before.values() for path in paths)
     assert made == 2 * [*lab.NETWORKS]
+    after[lab.PICTURES][1].unlink()
+    assert lab.exported(book) == after
+    assert made[-1] == lab.PICTURES
+
+
+def test_what_is_to_be_loaded_is_described(book: Book, tmp_path: Path) -> None:
+    parts = [tmp_path / f"{lab.PICTURES}-00-{number}-of-2.onnx" for number in (1, 2)]
+    (one,) = paths = [tmp_path / "mnist-class-00-1-of-1.onnx"]
+    for path in (*parts, one):
+        path.write_bytes(bytes(10))
+    said = lab.described(book, {lab.PICTURES: parts, "mnist-class": paths})
+    static = ROOT / lab.STATIC
+    assert said["engines"] == {
+        kind: (static / "onnxruntime" / file).stat().st_size for kind, file in lab.ENGINES.items()
+    }
+    assert said["networks"]["mnist-class"] == {
+        "shards": ["mnist-class.onnx"],
+        "beside": [],
+        "bytes": 10,
+    }
+    tables = 2 * 64**2 * len(said["views"])
+    assert said["networks"][lab.PICTURES] == {
+        "shards": ["text-to-image-1-of-2.onnx", "text-to-image-2-of-2.onnx"],
+        "beside": ["prompts.bin", "views.bin"],
+        "bytes": 20 + (static / "lab" / "prompts.bin").stat().st_size + tables,
+    }
+    assert len(said["tokens"]) == 1 + len(said["styles"]) * len(said["subjects"])
+
+
+def test_embeddings_are_the_models() -> None:
+    folder, known = ROOT / lab.STATIC / "lab", lab.prompts()
+    counts = json.loads((folder / "prompts.json").read_bytes())
+    kept = torch.frombuffer(bytearray((folder / "prompts.bin").read_bytes()), dtype=torch.float16)
+    rows = kept.view(-1, 384).split(counts)
+    assert len(rows) == len(known) == len(set(known))
+    some = [0, 1, 100, 200, len(known) - 1]
+    encoded = load(device="cpu").encode([known[number] for number in some])
+    for number, whole in zip(some, encoded, strict=True):
+        assert_close(rows[number].float(), whole[: counts[number]], rtol=0, atol=5e-3)
+        assert not whole[counts[number] :].any()
 
 
 @pytest.mark.slow
-def test_an_export_is_always_the_same_and_its_weights_are_halves() -> None:
+@pytest.mark.parametrize("name", lab.NETWORKS)
+def test_an_export_is_always_the_same_and_its_weights_are_halves(name: str) -> None:
     onnx = pytest.importorskip("onnx")
-    data = lab.export("mnist-class")
-    assert lab.export("mnist-class") == data
+    data = lab.export(name)
+    assert lab.export(name) == data
     assert str(ROOT).encode() not in data
     assert b".py" not in data
     weights = onnx.load_from_string(data).graph.initializer

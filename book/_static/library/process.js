@@ -1,11 +1,9 @@
-// fundiff.process and fundiff.guidance: formulas on one picture.
+// fundiff.process and fundiff.solvers: formulas on one picture.
 
 globalThis.fundiff ??= {};
 
 (() => {
   const {at} = fundiff;
-
-  const guided = (cond, uncond, scale) => uncond.map((each, i) => each + scale * (cond[i] - each));
 
   function addNoise(schedule, x0, t, eps) {
     const left = at(schedule, t);
@@ -17,6 +15,12 @@ globalThis.fundiff ??= {};
     return x.map((each, i) => (each - Math.sqrt(1 - left) * eps[i]) / Math.sqrt(left));
   }
 
+  const vToEps = (schedule, x, t, v) => {
+    const left = at(schedule, t);
+    return x.map((each, i) => Math.sqrt(left) * v[i] + Math.sqrt(1 - left) * each);
+  };
+
+  // A step goes from t to s. Of the step before it knows {t, x0}, and z is fresh noise.
   const ddimStep = (schedule, x, eps, t, s) => addNoise(schedule, predictX0(schedule, x, t, eps), s, eps);
 
   // The variance is the posterior's, or with `largeVariance` that of the step towards noise.
@@ -29,5 +33,15 @@ globalThis.fundiff ??= {};
   };
   const ddpmStep = ddpm({largeVariance: false}), ddpmStepLarge = ddpm({largeVariance: true});
 
-  Object.assign(fundiff, {addNoise, ddimStep, ddpmStep, ddpmStepLarge, guided, predictX0});
+  const logSnr = (schedule, t) => Math.log(at(schedule, t) / (1 - at(schedule, t))) / 2;
+
+  function dpmStep(schedule, x, eps, t, s, z, last) {
+    const h = logSnr(schedule, s) - logSnr(schedule, t), x0 = predictX0(schedule, x, t, eps);
+    const ahead = last && s >= 0 ? h / (logSnr(schedule, t) - logSnr(schedule, last.t)) / 2 : 0;
+    const kept = Math.sqrt((1 - at(schedule, s)) / (1 - at(schedule, t)));
+    const gone = -Math.expm1(-h) * Math.sqrt(at(schedule, s));
+    return x0.map((each, i) => kept * x[i] + gone * (each + (last ? ahead * (each - last.x0[i]) : 0)));
+  }
+
+  Object.assign(fundiff, {addNoise, ddimStep, ddpmStep, ddpmStepLarge, dpmStep, logSnr, predictX0, vToEps});
 })();
