@@ -192,7 +192,7 @@
         context.arc(...place_(point), size / (own ? 90 : 220), 0, 2 * Math.PI);
         context.fill();
       });
-      canvas.setAttribute("aria-label", `The plane at t = ${t}, with ${states[stop].x.length} walkers`);
+      canvas.setAttribute("aria-label", `The plane ${t < 0 ? "without noise" : `at t = ${t}`}, with ${states[stop].x.length} walkers`);
     }
 
     function arrow(context, from, to) {
