@@ -16,7 +16,6 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from book._ext.pages.lab import prompts
 from fundiff.data.digits import digits
 from fundiff.data.pictures import picture
 from fundiff.guidance import guided
@@ -765,7 +764,9 @@ def test_the_lab_paints_pictures_as_the_library_does(
     """From words, edited, repainted, hybrids, and anagrams by every view."""
     read(page, PICTURES)
     files = json.loads(page.locator(".fd-lab").get_attribute("data-files") or "")
-    known, ends = prompts(), [0, *itertools.accumulate(files["tokens"])]
+    ends = [0, *itertools.accumulate(files["tokens"])]
+    pairs = itertools.product(files["subjects"], files["styles"])
+    known = ["", *(f"{style} {subject}".strip() for subject, style in pairs)]
     words = (DOG,) if what in ("paint", "edit", "inpaint") else (FALLS, HAT)
     asked = {"kind": "pictures", "scale": 4, "steps": 6, "seed": 3, "none": [0, ends[1]]}
     asked["prompts"] = [
@@ -809,7 +810,7 @@ def test_an_anagram_is_made_kept_and_sent_to_a_friend(page: Page, browser: Brows
     alts = [named(each) for each in lab.locator(".pair canvas").all()]
     both = f"{FALLS} and {HAT}"
     assert alts[0] == f"The result: {both}"
-    assert alts[2] == f"The same, upside down, mirrored: {both}"
+    assert alts[2] == f"The same, flipped upside down: {both}"
     flipped = """() => {
         const [one, , two] = [...document.querySelectorAll(".pair canvas")].map(each =>
             each.getContext("2d").getImageData(0, 0, 64, 64).data);

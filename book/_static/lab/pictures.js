@@ -6,8 +6,8 @@
   const SIDE = 64, PLANE = SIDE ** 2, SIZE = 3 * PLANE, LOW = -1;
   const TASKS = {paint: "Paint from words", edit: "Edit a picture", inpaint: "Repaint a part", anagram: "Make an anagram",
     hybrid: "Make a hybrid"};
-  const VIEWS = {flip: "upside down, mirrored", mirror: "in a mirror", "rotate-90": "turned by a quarter",
-    "rotate-180": "turned by half", negate: "as a negative", jigsaw: "as a jigsaw", patches: "in shuffled patches",
+  const VIEWS = {flip: "flipped upside down", mirror: "in a mirror", "rotate-90": "turned by 90°, to the left",
+    "rotate-180": "turned by 180°", negate: "as a negative", jigsaw: "as a jigsaw", patches: "in shuffled patches",
     circle: "with its middle turned", skew: "skewed", hinge: "turned round a hinge"};
   const SPLITS = {blur: "from afar", colour: "without colour"};
   const SOURCES = {"drawn-house": "a drawn house", "drawn-fish": "a drawn fish", campanile: "the Campanile", cat: "a cat",
@@ -49,7 +49,7 @@
         text: () => `${parts[0].input.value} ${parts[1].input.value}`.trim()};
     };
     const task = choice("What to do", TASKS, START.task);
-    const one = words("Words", START.style, START.subject), two = words("And", START.style2, START.subject2);
+    const one = words("Words", START.style, START.subject), two = words("Second", START.style2, START.subject2);
     const view = choice("The second, seen", VIEWS, START.view);
     const split = choice("The first, seen", SPLITS, START.split);
     const scale = slider("Guidance γ", 0, 10, 0.5, START.scale, value => value.toFixed(1));
@@ -193,6 +193,7 @@
     function hide() {
       const what = task.input.value;
       two.row.hidden = !hasTwo();
+      one.row.firstChild.textContent = hasTwo() ? "First" : "Words";
       if (fixed) for (const part of [task.row, one.row, two.row, scale.row, steps.row, take, keep, runs.link]) part.hidden = true;
       view.row.hidden = what !== "anagram" || Boolean(fixed);
       split.row.hidden = what !== "hybrid";
