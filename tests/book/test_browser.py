@@ -820,6 +820,13 @@ def test_an_anagram_is_made_kept_and_sent_to_a_friend(page: Page, browser: Brows
             each === two[4 * (64 * (63 - Math.floor(i / 256)) + Math.floor(i / 4) % 64) + i % 4]);
     }"""
     assert page.evaluate(flipped)
+    page.context.set_offline(True)
+    lab.get_by_label("The second, seen").select_option("in a mirror")
+    lab.locator(".go").click()
+    done(page)
+    page.wait_for_function("/mirror/.test(document.querySelectorAll('.pair p')[2].textContent)")
+    assert not page.evaluate(flipped)
+    page.context.set_offline(False)
     lab.get_by_role("button", name="Keep").click()
     link = lab.locator(".strip a").get_attribute("href")
     with page.expect_download() as saved:

@@ -137,6 +137,7 @@
 
     function message() {
       const what = task.input.value, count = STEPS[steps.input.value];
+      tables ??= fetch(new URL("views.bin", here)).then(found => found.arrayBuffer());  // while there is a network
       const numbers = [one, ...hasTwo() ? [two] : []].map(({style, subject}) => numberOf(style.value, subject.value));
       const own = {kind: "pictures", prompts: numbers.map(embedding), none: embedding(0), scale: Number(scale.input.value),
         steps: count, seed: Math.trunc(Number(seed.input.value))};
@@ -210,8 +211,7 @@
     async function second(picture) {
       if (task.input.value === "anagram") {
         if (view.input.value === "negate") return negated.apply(picture);
-        tables ??= await fetch(new URL("views.bin", here)).then(found => found.arrayBuffer());
-        return moved(new Uint16Array(tables, 2 * PLANE * views.indexOf(view.input.value), PLANE)).apply(picture);
+        return moved(new Uint16Array(await tables, 2 * PLANE * views.indexOf(view.input.value), PLANE)).apply(picture);
       }
       if (task.input.value === "hybrid") return {blur: gaussianBlur(33, 2), colour: grey}[split.input.value](picture);
       return null;
