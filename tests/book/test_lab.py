@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from book._ext.layout import Book
 from book._ext.pages import lab
+from fundiff.data.pictures import picture_names
 from fundiff.models.if_model import load
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,20 @@ def test_what_has_not_changed_is_not_exported_again(
     after[lab.PICTURES][1].unlink()
     assert lab.exported(book) == after
     assert made[-1] == lab.PICTURES
+
+
+def test_the_other_files_are_made_once(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, tables = lab.views()
+    folder = lab.others(book)
+    assert (folder / "views.bin").read_bytes() == tables
+    assert len(tables) == 2 * 64**2 * len(names)
+    assert {path.stem for path in (folder / "pictures").iterdir()} == {*picture_names()}
+    made = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert lab.others(book) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == made
+    monkeypatch.setattr(lab, "_digest", lambda files: "another")
+    assert lab.others(book) != folder
+    assert not folder.exists()
 
 
 def test_what_is_to_be_loaded_is_described(book: Book, tmp_path: Path) -> None:

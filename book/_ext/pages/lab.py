@@ -9,7 +9,7 @@ encoder, so they are committed: `python -m book._ext.pages.lab` writes them anew
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -88,14 +88,28 @@ def views() -> tuple[list[str], bytes]:
     return [*moving], b"".join(table.astype("<u2").tobytes() for table in tables)
 
 
-def write_pictures(folder: Path) -> None:
-    """Write the library's pictures at the size that its network paints."""
-    from fundiff.data.pictures import picture, picture_names
-    from fundiff.data.sheets import save
+def others(book: Book) -> Path:
+    """Return the folder of the other files that the library makes; make it if it isn't there yet.
 
-    folder.mkdir(exist_ok=True)
-    for name in picture_names():
-        save(picture(name, size=64), folder / f"{name}.png")
+    It has the views' tables and the library's pictures, at the size that its network paints.
+    """
+    package = book.root / book.package
+    modules = [package / f"{name}.py" for name in ("illusions", "permutations", "views")]
+    data = sorted(path for name in ("data", "pictures") for path in (package / name).glob("*.p*"))
+    folder = book.build / "onnx" / f"others-{_digest([Path(__file__), *modules, *data])}"
+    if not folder.is_dir():
+        from fundiff.data.pictures import picture, picture_names
+        from fundiff.data.sheets import save
+
+        for old in folder.parent.glob("others*"):
+            shutil.rmtree(old)
+        partial = folder.with_name("others")
+        (partial / "pictures").mkdir(parents=True)
+        write(partial / "views.bin", views()[1])
+        for name in picture_names():
+            save(picture(name, size=64), partial / "pictures" / f"{name}.png")
+        partial.rename(folder)
+    return folder
 
 
 def network_of(name: str) -> tuple["nn.Module", dict[str, tuple[int, ...]]]:
@@ -173,13 +187,11 @@ def exported(book: Book) -> dict[str, list[Path]]:
     folder, package = book.build / "onnx", book.root / book.package
     models = sorted((package / "models").glob("*.py"))
     sources = [Path(__file__), package / "nn" / "unet.py", package / "nn" / "blocks.py", *models]
-    common = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
-    common.update(str([version(each) for each in MADE_BY]).encode())
+    by = str([version(each) for each in MADE_BY])
     files = {}
     for name in NETWORKS:
-        made_of = common.copy()
-        made_of.update((package / "weights" / name / "card.json").read_bytes())
-        pattern = f"{name}-{made_of.hexdigest()[:16]}-*-of-*.onnx"
+        made_of = _digest([*sources, package / "weights" / name / "card.json"], by)
+        pattern = f"{name}-{made_of}-*-of-*.onnx"
         files[name] = sorted(folder.glob(pattern))
         if not files[name] or len(files[name]) != int(files[name][0].stem.rpartition("-")[2]):
             prepare(folder)
@@ -191,6 +203,11 @@ def exported(book: Book) -> dict[str, list[Path]]:
     for old in {*folder.glob("*.onnx")} - {path for shards in files.values() for path in shards}:
         old.unlink()
     return files
+
+
+def _digest(files: Iterable[Path], by: str = "") -> str:
+    whole = b"".join(path.read_bytes() for path in files)
+    return hashlib.sha256(whole + by.encode()).hexdigest()[:16]
 
 
 def described(book: Book, files: Mapping[str, list[Path]]) -> dict[str, Any]:
@@ -258,8 +275,7 @@ def copy_networks(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html" and lab.is_dir():
         for path in (path for shards in exported(book).values() for path in shards):
             shutil.copyfile(path, lab / _served(path))
-        write(lab / "views.bin", views()[1])
-        write_pictures(lab / "pictures")
+        shutil.copytree(others(book), lab, dirs_exist_ok=True)
 
 
 def setup(app: Sphinx) -> dict[str, object]:

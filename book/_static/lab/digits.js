@@ -1,7 +1,8 @@
 // The lab: digits, painted by the book's networks in the reader's own browser. worker.js does the work.
 
 (() => {
-  const {button, choice, made, row, slider} = controls, {asked, frame, pad, paint, runner, setting} = lab;
+  const {button, choice, made, slider} = controls;
+  const {asked, frame, nearest, pad, paint, runner, seedRow, setting, startIndex} = lab;
   const SIDE = 28, SIZE = SIDE ** 2, CLASSES = 10;
   const TASKS = {walk: "Paint digits", edit: "Change a drawing", clean: "Remove noise"};
   const SAMPLERS = {
@@ -43,9 +44,7 @@
     const scale = slider("Guidance γ", 0, 10, 0.5, START.scale, value => value.toFixed(1));
     const forget = slider("Noise at the start", 0.1, 0.95, 0.05, START.start, value => `${Math.round(100 * value)} %`);
     const sigma = slider("Noise σ", 0, 1, 0.05, START.sigma, value => value.toFixed(2));
-    const seed = {input: made("input", {type: "number", min: 0, max: 2 ** 31, step: 1, value: START.seed})};
-    const other = button("Next seed", () => { seed.input.value = Number(seed.input.value) + 1; changed(); runs.go(); });
-    seed.row = row("Seed", seed.input, other);
+    const seed = seedRow(START.seed, () => { changed(); runs.go(); });
     const classes = made("fieldset", {className: "classes"}, made("legend", {textContent: "Digits, or none for any"}),
       ...Array.from({length: CLASSES}, (_, i) => made("label", {},
         made("input", {type: "checkbox", value: i, checked: i === 7}), `${i}`)));
@@ -90,7 +89,7 @@
         kind: walks ? "digits" : "clean", sampler: sampler.input.value, labels: labels(), steps: count(),
         scale: Number(scale.input.value), seed: Math.trunc(Number(seed.input.value)), sigma: Number(sigma.input.value),
         ...drawn && {drawing: [...drawing]},
-        ...walks && drawn && {iStart: Math.min(Math.round((1 - Number(forget.input.value)) * count()), count() - 1)},
+        ...walks && drawn && {iStart: startIndex(Number(forget.input.value), count())},
       };
     }
     function changed() {
@@ -107,8 +106,7 @@
       if (all.task in TASKS) task.input.value = all.task;
       if (all.sampler in SAMPLERS) sampler.input.value = all.sampler;
       for (const each of classes.querySelectorAll("input")) each.checked = `${all.classes}`.includes(each.value);
-      const far = counts().map(each => Math.abs(each - all.steps));
-      steps.input.value = Math.max(far.indexOf(Math.min(...far)), 0);
+      steps.input.value = nearest(counts(), all.steps);
       for (const [name, control] of Object.entries({scale, sigma, start: forget, seed})) {
         if (Number.isFinite(Number(all[name]))) control.input.value = all[name];
       }

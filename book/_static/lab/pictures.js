@@ -1,7 +1,8 @@
 // The lab's second page: pictures from words, edits, repainted parts, anagrams and hybrids.
 
 (() => {
-  const {button, choice, made, row, slider} = controls, {asked, frame, pad, paint, runner, setting} = lab;
+  const {button, choice, made, slider} = controls;
+  const {asked, frame, nearest, pad, paint, runner, seedRow, setting, startIndex} = lab;
   const {complement, gaussianBlur, grey, moved, negated} = fundiff;
   const SIDE = 64, PLANE = SIDE ** 2, SIZE = 3 * PLANE, LOW = -1;
   const TASKS = {paint: "Paint from words", edit: "Edit a picture", inpaint: "Repaint a part", anagram: "Make an anagram",
@@ -36,7 +37,7 @@
     const files = JSON.parse(root.dataset.files), fixed = root.dataset.setting;
     const {styles, subjects, tokens, views} = files;
     const firsts = tokens.reduce((all, count) => [...all, all.at(-1) + count], [0]);
-    const numberOf = (style, subject) => subject === "" ? 0 : 1 + subjects.indexOf(subject) * styles.length + styles.indexOf(style);
+    const numberOf = (style, subject) => 1 + subjects.indexOf(subject) * styles.length + styles.indexOf(style);
     const embedding = number => [firsts[number], tokens[number]];
     let drawing = blank(), mask = new Array(PLANE).fill(0), tables = null;
 
@@ -55,9 +56,7 @@
     const scale = slider("Guidance γ", 0, 10, 0.5, START.scale, value => value.toFixed(1));
     const steps = slider("Steps", 0, STEPS.length - 1, 1, STEPS.indexOf(START.steps), i => `${STEPS[i]}`);
     const forget = slider("Noise at the start", 0.1, 0.95, 0.05, START.start, value => `${Math.round(100 * value)} %`);
-    const seed = {input: made("input", {type: "number", min: 0, max: 2 ** 31, step: 1, value: START.seed})};
-    const other = button("Next seed", () => { seed.input.value = Number(seed.input.value) + 1; changed(); runs.go(); });
-    seed.row = row("Seed", seed.input, other);
+    const seed = seedRow(START.seed, () => { changed(); runs.go(); });
 
     const source = choice("Picture", SOURCES, START.source);
     const file = made("input", {type: "file", accept: "image/*", ariaLabel: "A picture of yours"});
@@ -144,7 +143,7 @@
       if (what === "anagram") own.view = view.input.value === "negate" ? "negate" : views.indexOf(view.input.value);
       if (what === "hybrid") own.split = split.input.value;
       if (hasPicture()) own.drawing = [...drawing];
-      if (what === "edit") own.iStart = Math.min(Math.round((1 - Number(forget.input.value)) * count), count - 1);
+      if (what === "edit") own.iStart = startIndex(Number(forget.input.value), count);
       if (what === "inpaint") own.mask = Array.from({length: SIZE}, (_, i) => mask[i % PLANE]);
       return own;
     }
@@ -167,7 +166,6 @@
       runs.changed(setting(all, START));
     }
     async function open(name) {
-      file.hidden = name !== "own";
       if (name === "own") return;
       drawing = name === "blank" ? blank()
         : await fetch(new URL(`pictures/${name}.png`, here)).then(found => found.blob()).then(read64);
@@ -182,8 +180,7 @@
       for (const [name, control] of Object.entries({scale, start: forget, seed})) {
         if (Number.isFinite(Number(all[name]))) control.input.value = all[name];
       }
-      const far = STEPS.map(each => Math.abs(each - all.steps));
-      steps.input.value = far.indexOf(Math.min(...far));
+      steps.input.value = nearest(STEPS, all.steps);
       mask.fill(0);
       const edges = (all.mask ?? "").split(".").map(each => parseInt(each, 36)).filter(each => each >= 0 && each < PLANE);
       edges.forEach((from, k) => { if (k % 2 === 0) mask.fill(1, from, edges[k + 1] ?? PLANE); });
@@ -217,7 +214,7 @@
       return null;
     }
     async function show({x, x0, t}) {
-      const other = await second(x0[0]), [main, way, seen] = frames;
+      const other = await second(x0[0]);
       const captions = [t < 0 ? "The result" : "The clean estimate: x̂₀", "On the way: xₜ",
         task.input.value === "anagram" ? `The same, ${VIEWS[view.input.value]}` : `The same, ${SPLITS[split.input.value]}`];
       result.hidden = false;
@@ -232,7 +229,7 @@
       for (const each of [keep, take, savePng, saveGif]) each.disabled = t >= 0;
     }
 
-    for (const input of [task.input, one.style, one.subject, two.style, two.subject, view.input, split.input, scale.input,
+    for (const input of [one.style, one.subject, two.style, two.subject, view.input, split.input, scale.input,
       steps.input, forget.input, seed.input]) input.addEventListener("input", changed);
     for (const {input} of [task, source]) {
       input.addEventListener("input", () => { if (hasPicture()) open(source.input.value); changed(); });

@@ -1,7 +1,7 @@
 // What the lab's pages share: the worker, and the buttons and lines that drive it and say what it does.
 
 globalThis.lab = (() => {
-  const {button, made, slider} = controls;
+  const {button, made, row, slider} = controls;
   const ENGINES = {wasm: "WebAssembly, on one core of the processor", webgpu: "WebGPU, on the graphics card"};
   const here = document.currentScript.src;
 
@@ -236,9 +236,23 @@ globalThis.lab = (() => {
     return {canvas, caption, whole: made("div", {}, caption, canvas)};
   }
 
+  const nearest = (options, wanted) => {
+    const far = options.map(each => Math.abs(each - wanted));
+    return Math.max(far.indexOf(Math.min(...far)), 0);
+  };
+
+  // Where a walk of `count` steps begins that has a share of noise at its start.
+  const startIndex = (share, count) => Math.min(Math.round((1 - share) * count), count - 1);
+
+  function seedRow(value, next) {
+    const input = made("input", {type: "number", min: 0, max: 2 ** 31, step: 1, value});
+    const other = button("Next seed", () => { input.value = Number(input.value) + 1; next(); });
+    return {input, row: row("Seed", input, other)};
+  }
+
   const setting = (all, start) =>
     Object.entries(all).filter(([key, value]) => `${value}` !== `${start[key] ?? ""}`);
   const asked = (start, address) => ({...start, ...Object.fromEntries(new URLSearchParams(address))});
 
-  return {asked, frame, pad, paint, runner, setting};
+  return {asked, frame, nearest, pad, paint, runner, seedRow, setting, startIndex};
 })();

@@ -20,17 +20,17 @@ globalThis.fundiff ??= {};
     return x.map((each, i) => Math.sqrt(left) * v[i] + Math.sqrt(1 - left) * each);
   };
 
-  // A step goes from t to s. Of the step before it knows {t, x0}, and z is fresh noise.
+  // A step goes from t to s. Of the step before it knows {t, x0}, and z is fresh noise, if it draws.
   const ddimStep = (schedule, x, eps, t, s) => addNoise(schedule, predictX0(schedule, x, t, eps), s, eps);
 
   // The variance is the posterior's, or with `largeVariance` that of the step towards noise.
-  const ddpm = ({largeVariance}) => (schedule, x, eps, t, s, z) => {
+  const ddpm = ({largeVariance}) => Object.assign((schedule, x, eps, t, s, z) => {
     const [now, then] = [at(schedule, t), at(schedule, s)], alpha = now / then, beta = 1 - alpha;
     const sigma = s < 0 ? 0 : Math.sqrt(largeVariance ? beta : beta * (1 - then) / (1 - now));
     return predictX0(schedule, x, t, eps).map((each, i) =>
       Math.sqrt(then) * beta / (1 - now) * each
       + Math.sqrt(alpha) * (1 - then) / (1 - now) * x[i] + sigma * z[i]);
-  };
+  }, {draws: true});
   const ddpmStep = ddpm({largeVariance: false}), ddpmStepLarge = ddpm({largeVariance: true});
 
   const logSnr = (schedule, t) => Math.log(at(schedule, t) / (1 - at(schedule, t))) / 2;

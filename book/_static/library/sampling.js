@@ -16,7 +16,7 @@ globalThis.fundiff ??= {};
     for (const [number, t] of stops.entries()) {
       const eps = yield {t, x};
       const s = stops[number + 1] ?? -1, x0 = x.map((each, i) => fundiff.predictX0(schedule, each, t, eps[i]));
-      const z = step === fundiff.ddpmStep || step === fundiff.ddpmStepLarge ? drawn("step", number) : [];
+      const z = step.draws ? drawn("step", number) : [];
       x = kept(x.map((each, i) => step(schedule, each, eps[i], t, s, z[i], last && {t: last.t, x0: last.x0[i]})),
         s, number + 1);
       last = {t, x0};
