@@ -68,6 +68,7 @@ def pixels(content: bytes) -> np.ndarray:
         ('<a href="#no">x</a>', "links to #no, but that page has no such place"),
         ('<a href="part/">x</a>', "links to part/, which is not in the site"),
         ("<p>| a | b |\n|---|:--:|\n| 1 | 2 |</p>", "has a table that was not rendered"),
+        (r"<p>4. step: $x = \frac{a}{b}</p>", "has a formula that was not rendered"),
         ("<p>" + "x" * HEAVIEST_PAGE + "</p>", "loads 1.50 MB at once, above 1.50 MB"),
     ],
 )
@@ -85,7 +86,7 @@ def test_a_whole_page_passes(site: Path, write: Write) -> None:
         "part/index.html",
         '<h1 id="top">A</h1><a href="#top"></a><a href="../other.html?x=1#a%20b"></a>'
         '<a href="/repo/other.html#a=1"></a><a href="mailto:x@example.org"></a>'
-        '<a href="data.zip"></a>'
+        r'<a href="data.zip"></a><span class="math a">\(\frac12\)</span><code>\bar</code>'
         "<pre>| a |\n|---|---|</pre><code>|---|---|</code><script>'|---|---|'</script>",
     )
     write("other.html", '<p id="a b"><a href="part/">x</a><a href="./?x">x</a>')

@@ -38,6 +38,12 @@ _PROSE = """
     //text()[contains(., '---')]
     [not(ancestor::code or ancestor::pre or ancestor::script or ancestor::style)]
 """
+_LATEX = r"""
+    //text()[contains(., '\')]
+    [not(ancestor::code or ancestor::pre or ancestor::script or ancestor::style)]
+    [not(ancestor::*[contains(concat(' ', @class, ' '), ' math ')])]
+"""
+_RAW_FORMULA = re.compile(r"\\[A-Za-z]{2,}")
 _RAW_TABLE = re.compile(r"\|\s*:?-{3,}:?\s*\|")
 
 
@@ -50,6 +56,7 @@ class _Page:
     links: list[str]
     places: set[str]
     has_raw_table: bool
+    has_raw_formula: bool
 
 
 def css_references(text: str) -> list[str]:
@@ -124,6 +131,8 @@ class Site:
                 yield complaint
         if self._page(name).has_raw_table:
             yield "has a table that was not rendered: |---|"
+        if self._page(name).has_raw_formula:
+            yield "has a formula that was not rendered, such as one with a line that begins with +"
         first, whole = self.weight(name)
         if first > HEAVIEST_PAGE:
             yield f"loads {_megabytes(first)} at once, above {_megabytes(HEAVIEST_PAGE)}"
@@ -169,7 +178,7 @@ class Site:
 def _read(path: Path) -> _Page:
     page = html.parse(str(path), _PARSER)
     if page.getroot() is None:
-        return _Page([], set(), [], set(), has_raw_table=False)
+        return _Page([], set(), [], set(), has_raw_table=False, has_raw_formula=False)
 
     def find(expression: str) -> list[str]:
         found = page.xpath(expression, smart_strings=False)
@@ -186,6 +195,7 @@ def _read(path: Path) -> _Page:
         find("//a/@href[. != '']"),
         {*find("//@id"), *find("//@name")},
         any(map(_RAW_TABLE.search, find(_PROSE))),
+        any(map(_RAW_FORMULA.search, find(_LATEX))),
     )
 
 
