@@ -13,7 +13,8 @@ Source: Steele et al. 2014, *Fast splittable pseudorandom number generators*; Sa
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -28,9 +29,10 @@ Stream = Literal["start", "step", "constraint"]
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed number
 
-_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
-
-_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_ROUNDS = (
+    (30, -4658895280553007687),  # 0xBF58476D1CE4E5B9
+    (27, -7723592293110705685),  # 0x94D049BB133111EB
+)
 
 
 def noise(
@@ -94,6 +96,7 @@ class Draws:
         first: The place within the step of this process's first sample.
         count: How many samples this process has.
         device: Where the numbers are made.
+        indices: The global index of each sample, counted over the whole run.
     """
 
     seed: int
@@ -102,12 +105,11 @@ class Draws:
     first: int
     count: int
     device: torch.device
+    indices: Int[Tensor, " batch"] = field(init=False, repr=False)
 
-    @property
-    def indices(self) -> Int[Tensor, " batch"]:
-        """The global index of each sample, counted over the whole run."""
-        start = self.step * self.batch_size + self.first
-        return torch.arange(start, start + self.count, device=self.device)
+    def __post_init__(self) -> None:
+        samples = torch.arange(self._start, self._start + self.count, device=self.device)
+        object.__setattr__(self, "indices", samples)
 
     def uniform(self, name: str, *shape: int) -> Float[Tensor, "batch *shape"]:
         """Draw numbers in [0, 1).
@@ -134,8 +136,8 @@ class Draws:
         """
         size = math.prod(shape)
         radius, angle = _unit(self._bits(name, 2 * ((size + 1) // 2))).chunk(2, dim=1)
-        radius = (-2 * (1 - radius).log()).sqrt()
-        angle = 2 * math.pi * angle
+        radius.neg_().add_(1).log_().mul_(-2).sqrt_()
+        angle.mul_(2 * math.pi)
         both = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
         return both[:, :size].reshape(self.count, *shape)
 
@@ -176,14 +178,12 @@ class Draws:
         Returns:
             The item of each sample, from 0 to ``length - 1``.
         """
-        indices = self.indices.cpu()
-        epochs, places = indices // length, indices % length
-        items = torch.empty_like(indices)
-        for epoch in epochs.unique().tolist():
-            generator = torch.Generator().manual_seed(_key(self.seed, f"epoch {epoch}") % 2**63)
-            here = epochs == epoch
-            items[here] = torch.randperm(length, generator=generator)[places[here]]
-        return items.to(self.device)
+        start, end = self._start, self._start + self.count
+        parts = []
+        for epoch in range(start // length, (end - 1) // length + 1):
+            order, begun = _order(self.seed, epoch, length, self.device), epoch * length
+            parts.append(order[max(start - begun, 0) : end - begun])
+        return torch.cat(parts)
 
     def key(self, name: str) -> int:
         """Return a number for seeding another generator in this step.
@@ -194,28 +194,50 @@ class Draws:
         Returns:
             A number from 0 to 2**63 - 1.
         """
-        return _key(self.seed, f"{name}, step {self.step}") % 2**63
+        return int(_key(self.seed, f"{name}, step {self.step}") % 2**63)
+
+    @property
+    def _start(self) -> int:
+        return self.step * self.batch_size + self.first
 
     def _bits(self, name: str, size: int) -> Int[Tensor, "batch size"]:
         streams = _mix(self.indices * _GOLDEN + _key(self.seed, name))
         return _mix(streams[:, None] + torch.arange(1, size + 1, device=self.device) * _GOLDEN)
 
 
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, length: int, device: torch.device) -> Int[Tensor, " length"]:
+    """Shuffle a data set for an epoch; a step may see the end of one and the start of another."""
+    generator = torch.Generator().manual_seed(_key(seed, f"epoch {epoch}") % 2**63)
+    return torch.randperm(length, generator=generator).to(device)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _key(seed: int, name: str) -> int:
-    scalar = torch.tensor([seed, zlib.crc32(name.encode())]) * _GOLDEN
-    return int(_mix(_mix(scalar[:1]) + scalar[1:]).item())
+    key = _mixed(_mixed(seed * _GOLDEN) + zlib.crc32(name.encode()) * _GOLDEN)
+    return key - 2**64 if key >= 2**63 else key
+
+
+def _mixed(x: int) -> int:
+    """Mix the bits of one number, as :func:`_mix` does, without a sign."""
+    for bits, factor in _ROUNDS:
+        x %= 2**64
+        x = (x ^ (x >> bits)) * factor
+    x %= 2**64
+    return x ^ (x >> 31)
 
 
 def _mix(x: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    x = (x ^ _shifted(x, 30)) * _MIX_1
-    x = (x ^ _shifted(x, 27)) * _MIX_2
-    return x ^ _shifted(x, 31)
+    """Mix bits; what it is given is changed."""
+    for bits, factor in _ROUNDS:
+        x.bitwise_xor_(_shifted(x, bits)).mul_(factor)
+    return x.bitwise_xor_(_shifted(x, 31))
 
 
 def _shifted(x: Int[Tensor, "..."], bits: int) -> Int[Tensor, "..."]:
     """Shift right without carrying the sign along."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
+    return (x >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _unit(bits: Int[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
-    return _shifted(bits, 40).float() * 2.0**-24
+    return _shifted(bits, 40).float().mul_(2.0**-24)

@@ -8,7 +8,7 @@ indices of this table, :math:`0 \dots T - 1`, as in diffusers; papers that count
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -154,6 +154,18 @@ class NoiseSchedule:
         """The number of timesteps :math:`T`."""
         return len(self.alpha_bar)
 
+    def to(self, device: torch.device) -> "NoiseSchedule":
+        """Put the table on a device, so that no lookup for pictures there has to wait for it.
+
+        Args:
+            device: Where the pictures are.
+
+        Returns:
+            This schedule if its table is there already, else one whose table is.
+        """
+        table = self.alpha_bar.to(device)
+        return self if table is self.alpha_bar else replace(self, alpha_bar=table)
+
     def at(self, t: Times) -> Float[Tensor, "batch 1 1 1"]:
         r"""Look up :math:`\bar\alpha_t` for a batch, shaped to multiply images.
 
@@ -165,7 +177,7 @@ class NoiseSchedule:
 
         Raises:
             FundiffError: They aren't one whole number a picture, or one lies outside
-                :math:`-1 \dots T - 1`.
+                :math:`-1 \dots T - 1`; the latter isn't looked at where torch compiles the code.
         """
         if t.ndim != 1 or t.dtype.is_floating_point or t.dtype.is_complex:
             raise FundiffError(
@@ -173,7 +185,8 @@ class NoiseSchedule:
                 f"{t.dtype} of the shape {[*t.shape]}"
             )
         index = t.to(self.alpha_bar.device, torch.long)
-        if len(index) and not -1 <= index.min() <= index.max() < self.steps:
+        seen = len(index) and not torch.compiler.is_compiling()
+        if seen and not -1 <= index.min() <= index.max() < self.steps:
             raise FundiffError(
                 f"expected timesteps from -1 (clean) to {self.steps - 1}, "
                 f"got {index.min().item()} to {index.max().item()}"

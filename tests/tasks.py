@@ -12,7 +12,12 @@ from fundiff.process import add_noise
 from fundiff.recipes.runner import Made, Preset, Recipe, Start
 from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
-from fundiff.training.plan import Plan
+from fundiff.training.plan import Plan, Task
+
+
+def losses(task: Task, network: nn.Module, draws: Draws) -> Float[Tensor, " batch"]:
+    """Fetch a batch and compute its losses, as the loop does."""
+    return task.losses(network, draws, task.batch(draws))
 
 
 class SmallTask:
@@ -36,8 +41,13 @@ class SmallTask:
     def identity(self) -> dict[str, object]:
         return {"what": "stripes"}
 
-    def losses(self, network: nn.Module, draws: Draws) -> Float[Tensor, " batch"]:
-        x0 = self.images.to(draws.device)[draws.shuffled(len(self.images))]
+    def batch(self, draws: Draws) -> tuple[Tensor, ...]:
+        return (self.images.to(draws.device)[draws.shuffled(len(self.images))],)
+
+    def losses(
+        self, network: nn.Module, draws: Draws, batch: tuple[Tensor, ...]
+    ) -> Float[Tensor, " batch"]:
+        (x0,) = batch
         eps = draws.normal("eps", *x0.shape[1:])
         x_t = add_noise(self.schedule, x0, draws.timesteps(self.schedule.steps), eps)
         losses: Tensor = (network(x_t) - eps).square().flatten(1).mean(1)

@@ -82,6 +82,21 @@ def test_shuffled_takes_each_item_once_an_epoch() -> None:
     assert not items[:20].equal(items[20:40])
 
 
+def test_an_epochs_order_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    randperm = torch.randperm
+
+    def counted(length: int, *, generator: torch.Generator) -> torch.Tensor:
+        drawn.append(length)
+        return randperm(length, generator=generator)
+
+    monkeypatch.setattr(torch, "randperm", counted)
+    length = 8 * 5 + 3
+    for step in range(20):
+        draws(step, seed=77).shuffled(length)
+    assert drawn == [length] * 4
+
+
 def test_chance_happens_as_often_as_said() -> None:
     happened = draws(count=20000, batch=20000).chance("drop", 0.1)
     assert happened.float().mean().item() == pytest.approx(0.1, abs=0.01)

@@ -301,5 +301,5 @@ def _loss(network: nn.Module, data: CaptionedPictures, shift: int) -> float:
     for first in range(0, len(data), ON_CPU):
         count = min(ON_CPU, len(data) - first)
         draws = Draws(UNSEEN_SEED, 0, len(data), first, count, device)
-        parts.append(task.losses(network, draws))
+        parts.append(task.losses(network, draws, task.batch(draws)))
     return torch.cat(parts).mean().item()

@@ -75,13 +75,19 @@ class TextToImageTask:
             "caption_dropout": self._caption_dropout,
         }
 
-    def losses(self, network: nn.Module, draws: Draws) -> Float[Tensor, " batch"]:
+    def batch(self, draws: Draws) -> tuple[Tensor, ...]:
+        """Fetch pictures and the embeddings of their captions."""
+        self.schedule = self.schedule.to(draws.device)
+        return self._data.batch(draws.shuffled(len(self._data)))
+
+    def losses(
+        self, network: nn.Module, draws: Draws, batch: tuple[Tensor, ...]
+    ) -> Float[Tensor, " batch"]:
         """Compute the weighted squared error of the velocity, for each sample."""
-        data = self._data
-        pictures, captions = data.batch(draws.shuffled(len(data)))
+        pictures, captions = batch
         x0 = pixel_unshuffle(pictures.float() / 127.5 - 1, FOLD)
         left_out = draws.chance("caption", self._caption_dropout)[:, None, None]
-        condition = torch.where(left_out, data.uncond, captions)
+        condition = torch.where(left_out, self._data.uncond, captions)
         t = draws.timesteps(self.schedule.steps)
         eps = draws.normal("eps", *x0.shape[1:])
         x_t = add_noise(self.schedule, x0, t, eps)
@@ -126,9 +132,15 @@ class ImageTextTask:
             "started_from": self._started_from,
         }
 
-    def losses(self, network: nn.Module, draws: Draws) -> Float[Tensor, " batch"]:
+    def batch(self, draws: Draws) -> tuple[Tensor, ...]:
+        """Fetch pictures and the embeddings of their captions."""
+        return self._data.batch(draws.shuffled(len(self._data)))
+
+    def losses(
+        self, network: nn.Module, draws: Draws, batch: tuple[Tensor, ...]
+    ) -> Float[Tensor, " batch"]:
         """Compute the loss of each pair of picture and caption."""
-        pictures, embeddings = self._data.batch(draws.shuffled(len(self._data)))
+        pictures, embeddings = batch
         _, caption = embeddings.flatten(1).unique(dim=0, return_inverse=True)
         images, texts, scale = network(augmented(pictures, draws).float() / 127.5 - 1, embeddings)
         with torch.autocast(images.device.type, enabled=False):

@@ -63,9 +63,13 @@ class DenoiserTask:
             "started_from": self._started_from,
         }
 
-    def losses(self, network: nn.Module, draws: Draws) -> Losses:
+    def batch(self, draws: Draws) -> tuple[Tensor, ...]:
+        """Fetch pictures."""
+        return self._pictures.batch(draws)[:1]
+
+    def losses(self, network: nn.Module, draws: Draws, batch: tuple[Tensor, ...]) -> Losses:
         """Compute the squared error of each clean picture."""
-        x, _ = self._pictures.batch(draws)
+        (x,) = batch
         return denoising_loss(network, x, draws.normal("noise", *x.shape[1:]), sigma=self.sigma)
 
 
@@ -104,13 +108,18 @@ class DiffusionTask:
             "data": self._pictures.data.digest,
             "classes": self._classes,
             "left out": self._left_out if self._classes else None,
-            "schedule": sha256(self.schedule.alpha_bar.numpy().tobytes()).hexdigest()[:16],
+            "schedule": sha256(self.schedule.alpha_bar.cpu().numpy().tobytes()).hexdigest()[:16],
             "started_from": self._started_from,
         }
 
-    def losses(self, network: nn.Module, draws: Draws) -> Losses:
+    def batch(self, draws: Draws) -> tuple[Tensor, ...]:
+        """Fetch pictures and their classes."""
+        self.schedule = self.schedule.to(draws.device)
+        return self._pictures.batch(draws)
+
+    def losses(self, network: nn.Module, draws: Draws, batch: tuple[Tensor, ...]) -> Losses:
         """Compute the squared error of each sample's noise or velocity."""
-        x, labels = self._pictures.batch(draws)
+        x, labels = batch
         told = None
         if self._classes:
             known = ~draws.chance("class", self._left_out)
@@ -145,9 +154,13 @@ class ClassifierTask:
             "started_from": self._started_from,
         }
 
-    def losses(self, network: nn.Module, draws: Draws) -> Losses:
+    def batch(self, draws: Draws) -> tuple[Tensor, ...]:
+        """Fetch pictures and their classes."""
+        return self._pictures.batch(draws)
+
+    def losses(self, network: nn.Module, draws: Draws, batch: tuple[Tensor, ...]) -> Losses:
         """Compute the cross-entropy of each picture's class."""
-        x, labels = self._pictures.batch(draws)
+        x, labels = batch
         return cross_entropy(network(moved(x, draws)).float(), labels, reduction="none")
 
 

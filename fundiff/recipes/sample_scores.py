@@ -156,7 +156,7 @@ def run(
     scenes, scene_words = _examples(training, SCENES, _has)
     contents = {
         "samples.png": sheet_png(as_bytes(shown), columns=_COLUMNS),
-        "neighbours.png": sheet_png(neighbours, columns=_COLUMNS),
+        "neighbours.png": sheet_png(torch.from_numpy(neighbours), columns=_COLUMNS),
         "styles.png": sheet_png(styles, columns=_COLUMNS),
         "scenes.png": sheet_png(scenes, columns=_COLUMNS),
     }
@@ -227,7 +227,7 @@ def _nearer(
 def _features(encoder: ImageTextEncoder, source: EmojiPictures) -> Features:
     """Describe the first pictures, a few at a time for the memory's sake."""
     parts = torch.arange(NEIGHBOURS).split(encoder.together)
-    pictures = (source.batch(part.tolist())[0] for part in parts)
+    pictures = (torch.from_numpy(source.batch(part.tolist())[0]) for part in parts)
     return torch.cat([encoder.features(some.float() / 127.5 - 1) for some in pictures])
 
 
@@ -250,7 +250,7 @@ def _examples(
         picture, caption = source[index]
         for kind, examples in found.items():
             if len(examples) < _COLUMNS and fits(caption, kind):
-                examples.append((picture, caption))
+                examples.append((torch.from_numpy(picture), caption))
     blank = (torch.zeros(3, 64, 64, dtype=torch.uint8), "")
     filled = [examples + [blank] * (_COLUMNS - len(examples)) for examples in found.values()]
     pictures = torch.stack([picture for examples in filled for picture, _ in examples])

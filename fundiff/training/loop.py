@@ -5,22 +5,23 @@ stopped at any moment, also by ``kill -9``: everything that a step depends on is
 plan and the last state on disk.
 """
 
+import copy
 import math
 import signal
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.profiler import record_function
 
 from fundiff.errors import FundiffError
 from fundiff.rng import Draws
@@ -45,7 +46,7 @@ def train(
         plan: How.
         folder: Where the states lie.
         seconds: Stop after about so long, with the state on disk; start again to go on.
-        compiled: Compile the network, which pays on a GPU.
+        compiled: Compile what a step computes, which pays on a GPU, where it becomes CUDA graphs.
         chunk: How many samples go through the network together, where memory can't hold a step's;
             their gradients are added up.
         accelerator: Where to run; by default what ``accelerate launch`` says, else the GPU or CPU.
@@ -146,54 +147,57 @@ class _Run:
         self.chunk = chunk
         self.task, self.plan, self.checkpoints, self.where = task, plan, checkpoints, where
         self.network = task.network.to(where.device).train()
+        on_gpu = where.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=plan.learning_rate,
             betas=plan.betas,
             weight_decay=plan.weight_decay,
-            fused=where.device.type == "cuda",
+            fused=on_gpu,
+            foreach=not on_gpu,
         )
-        self.average = AveragedModel(self.network, multi_avg_fn=self._average) if plan.ema else None
+        self.average = copy.deepcopy(self.network).requires_grad_(False) if plan.ema else None
         self.step, self.saved = 0, -1
         self.losses = torch.zeros(plan.steps, device=where.device)
         self._restore()
+        self.weights: list[Tensor] = [*self.network.parameters()]
         wrapped, self.stepper = where.prepare(self.network, self.optimizer)
-        self.wrapped: nn.Module = torch.compile(wrapped) if compiled else wrapped  # type: ignore[assignment]
+        self.losses_of: Callable[..., Tensor] = partial(task.losses, wrapped)
+        if compiled:
+            self.losses_of = torch.compile(
+                self.losses_of, mode="reduce-overhead" if on_gpu else None
+            )
 
     def advance(self) -> None:
-        """Make one step."""
+        """Make one step, for which a GPU is told what to do and not waited for."""
         share = self.plan.batch_size // self.where.num_processes
-        rank = self.where.process_index
-        first, loss = rank * share, torch.zeros((), device=self.where.device)
+        first, loss = self.where.process_index * share, torch.zeros((), device=self.where.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate(self.step)
-        for start in range(first, first + share, self.chunk):
-            part = self._losses(start).sum() / share
-            self.where.backward(part)
-            loss += part.detach().float()
-        if self.plan.clip is not None:
-            self.where.clip_grad_norm_(self.network.parameters(), self.plan.clip)
-        self.stepper.step()
-        self.stepper.zero_grad(set_to_none=True)
-        if self.average is not None:
-            self.average.update_parameters(self.network)
-        self.losses[self.step] = self.where.reduce(loss, reduction="mean")
-        self.step += 1
-
-    def _losses(self, first: int) -> Float[Tensor, " batch"]:
-        """Compute the losses of one chunk of the step."""
-        draws = Draws(
-            seed=self.plan.seed,
-            step=self.step,
-            batch_size=self.plan.batch_size,
-            first=first,
-            count=self.chunk,
-            device=self.where.device,
-        )
         devices = [self.where.device] if self.where.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices), self.where.autocast():
-            torch.manual_seed(draws.key(f"inside the network, sample {first}"))
-            return self.task.losses(self.wrapped, draws)
+        with record_function("step"), torch.random.fork_rng(devices=devices):
+            for start in range(first, first + share, self.chunk):
+                draws = Draws(
+                    seed=self.plan.seed,
+                    step=self.step,
+                    batch_size=self.plan.batch_size,
+                    first=start,
+                    count=self.chunk,
+                    device=self.where.device,
+                )
+                torch.manual_seed(draws.key(f"inside the network, sample {start}"))
+                with self.where.autocast():
+                    losses = self.losses_of(draws, self.task.batch(draws))
+                part = losses.sum() / share
+                self.where.backward(part)
+                loss += part.detach().float()
+            if self.plan.clip is not None:
+                nn.utils.clip_grad_norm_(self.weights, self.plan.clip, foreach=True)
+            self.stepper.step()
+            self.stepper.zero_grad(set_to_none=True)
+            self._average()
+            self.losses[self.step] = self.where.reduce(loss, reduction="mean")
+        self.step += 1
 
     def report(self) -> Report:
         """Say how far the run is."""
@@ -205,7 +209,7 @@ class _Run:
                 f"{self.checkpoints.folder}; lower the learning rate of {self.plan.learning_rate}, "
                 "or clip the gradient"
             )
-        network = self.network if self.average is None else self.average.module
+        network = self.network if self.average is None else self.average
         return Report(self.step, mean, self.losses[: self.step].cpu(), network)
 
     def save(self) -> None:
@@ -226,9 +230,8 @@ class _Run:
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         if self.average is not None:
-            tensors |= {
-                f"average.{name}": value for name, value in self.average.state_dict().items()
-            }
+            means = self.average.state_dict().items()
+            tensors |= {f"average.{name}": value for name, value in means}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
         return {**tensors, "losses": self.losses[: self.step]}
@@ -254,9 +257,13 @@ class _Run:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
-    def _average(
-        self, means: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int
-    ) -> None:
-        decay = min(self.plan.ema or 0.0, (1 + float(count)) / (10 + float(count)))
-        for mean, value in zip(means, values, strict=True):
-            mean.lerp_(value, 1 - decay)
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the running mean towards the weights; the first step's are its start."""
+        if self.average is None:
+            return
+        decay = min(self.plan.ema or 0.0, (1 + self.step) / (10 + self.step)) if self.step else 0.0
+        means: list[Tensor] = [*self.average.parameters()]
+        torch._foreach_lerp_(means, self.weights, 1 - decay)
+        for mean, value in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            mean.copy_(value)

@@ -24,12 +24,29 @@ class Task(Protocol):
         """Name what the task is, as JSON values: the data's digest, the network's shape."""
         ...
 
-    def losses(self, network: nn.Module, draws: Draws) -> Float[Tensor, " batch"]:
-        """Compute the loss of each sample of a step.
+    def batch(self, draws: Draws) -> tuple[Tensor, ...]:
+        """Fetch what a step learns from, which is never compiled.
 
         Args:
-            network: The network to call, which may be wrapped or compiled.
-            draws: Which samples they are, and every random number for them.
+            draws: Which samples they are, and the device that they are wanted on.
+
+        Returns:
+            What :meth:`losses` needs of them.
+        """
+        ...
+
+    def losses(
+        self, network: nn.Module, draws: Draws, batch: tuple[Tensor, ...]
+    ) -> Float[Tensor, " batch"]:
+        """Compute the loss of each sample of a step.
+
+        What can be compiled must wait for no number from the device, and not depend on
+        ``draws.step``.
+
+        Args:
+            network: The network to call, which may be wrapped.
+            draws: Every random number for the samples.
+            batch: What :meth:`batch` fetched.
 
         Returns:
             One loss for each sample.

@@ -1,6 +1,12 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from tasks import losses
 from torch.nn.functional import pixel_unshuffle
 
 from fundiff.losses import min_snr_weight
@@ -69,7 +75,7 @@ def test_loss_is_the_weighted_error_of_the_velocity() -> None:
     captioned = Captioned()
     task = TextToImageTask(small(), captioned, {}, caption_dropout=0.0)
     oracle = Oracle(torch.zeros(8, 24, 32, 32))
-    losses = task.losses(oracle, draws())
+    found = losses(task, oracle, draws())
     x_t, t, condition = oracle.asked
     items = draws().shuffled(20)
     x0 = pixel_unshuffle(captioned.pictures[items].float() / 127.5 - 1, 2)
@@ -79,9 +85,9 @@ def test_loss_is_the_weighted_error_of_the_velocity() -> None:
     alpha_bar = SCHEDULE.alpha_bar[t][:, None, None, None]
     v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
     expected = min_snr_weight(SCHEDULE, t) * v.square().mean(dim=(1, 2, 3))
-    torch.testing.assert_close(losses, expected)
+    torch.testing.assert_close(found, expected)
     torch.testing.assert_close(
-        task.losses(Oracle(torch.cat([v, v], 1)), draws()), torch.zeros(8), rtol=0, atol=1e-9
+        losses(task, Oracle(torch.cat([v, v], 1)), draws()), torch.zeros(8), rtol=0, atol=1e-9
     )
 
 
@@ -91,7 +97,7 @@ def test_captions_are_left_out_as_often_as_said() -> None:
     oracle = Oracle(torch.zeros(8, 24, 32, 32))
     left_out = 0
     for step in range(100):
-        task.losses(oracle, draws(step=step))
+        losses(task, oracle, draws(step=step))
         left_out += int((oracle.asked[2] == captioned.uncond[0]).all((1, 2)).sum())
     assert 330 < left_out < 470
 
@@ -103,8 +109,30 @@ def test_training_leaves_the_variance_alone() -> None:
     before = unet.conv_out.weight[:12].clone()
     for step in range(2):
         optimizer.zero_grad()
-        task.losses(unet, draws(step=step)).mean().backward()
+        losses(task, unet, draws(step=step)).mean().backward()
         optimizer.step()
     assert not unet.conv_out.weight[:12].equal(before)
     assert unet.conv_out.weight[12:].eq(0).all()
     assert unet.conv_out.bias[12:].eq(-1).all()
+
+
+@pytest.mark.slow
+def test_a_step_compiles_whole_and_once() -> None:
+    """Nothing in it waits for a number, and the next step needs no other code."""
+    code = """
+import torch
+from tasks import losses
+from test_folded_unet import Captioned, TextToImageTask, draws, small
+
+task = TextToImageTask(small().requires_grad_(False), Captioned(), {})
+compiled = torch.compile(task.losses, fullgraph=True)
+for step in range(3):
+    found = compiled(task.network, draws(step=step), task.batch(draws(step=step)))
+    torch.testing.assert_close(found, losses(task, task.network, draws(step=step)))
+    torch.compiler.set_stance("fail_on_recompile")
+"""
+    # The tests' own process checks types at run time, which can't be compiled.
+    paths = os.pathsep.join([*map(str, Path(__file__).parents[:2]), *sys.path])
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, check=True
+    )

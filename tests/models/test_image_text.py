@@ -6,6 +6,7 @@ import pytest
 import torch
 from cards import BLANK, small
 from jaxtyping import Int, UInt8
+from tasks import losses
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -125,12 +126,12 @@ def test_gradients_are_finite_where_captions_are_alike(generator: torch.Generato
 def test_the_task_knows_equal_captions() -> None:
     """Of eight captions in two copies each, the loss is what the towers and the mask give."""
     task, network = ImageTextTask(small(), Colours()), small()
-    losses = task.losses(network, draws(16))
+    found = losses(task, network, draws(16))
     pictures, captions = Colours().batch(draws(16).shuffled(16))
     images, texts, scale = network(pictures.float() / 127.5 - 1, captions)
     equal = (captions[:, None, 0, 0] == captions[:, 0, 0]).bool()
     assert equal.sum() == 32
-    torch.testing.assert_close(losses, info_nce(scale * images @ texts.T, equal))
+    torch.testing.assert_close(found, info_nce(scale * images @ texts.T, equal))
 
 
 def test_a_network_learns_to_tell_colours(tmp_path: Path) -> None:

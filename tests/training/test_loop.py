@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
-from tasks import SmallTask
+from tasks import SmallTask, losses
 from torch import nn
 
 from fundiff.losses import min_snr_weight
@@ -61,7 +61,8 @@ def test_loop_is_plain_adamw(tmp_path: Path) -> None:
     optimizer = torch.optim.AdamW(task.network.parameters(), lr=1e-3, weight_decay=0.01)
     for step in range(6):
         optimizer.param_groups[0]["lr"] = 1e-3 * min(1, (step + 1) / 3)
-        loss = task.losses(task.network, Draws(0, step, 8, 0, 8, torch.device("cpu"))).mean()
+        draws = Draws(0, step, 8, 0, 8, torch.device("cpu"))
+        loss = losses(task, task.network, draws).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(task.network.parameters(), 0.5)
@@ -120,11 +121,11 @@ class Interrupted(SmallTask):
 
     presses = 1
 
-    def losses(self, network: nn.Module, draws: Draws) -> torch.Tensor:
+    def batch(self, draws: Draws) -> tuple[torch.Tensor, ...]:
         for _ in range(self.presses if draws.step == 4 else 0):
             signal.raise_signal(signal.SIGINT)
             time.sleep(0.05)  # two signals at once would be one
-        return super().losses(network, draws)
+        return super().batch(draws)
 
 
 @pytest.fixture

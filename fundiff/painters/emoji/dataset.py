@@ -4,12 +4,11 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
-from torch import Tensor
 
 from fundiff.errors import FundiffError
 from fundiff.painters.emoji.canvas import Picture, contrast, one_of
@@ -40,8 +39,12 @@ ALIKE = frozenset({30, 58})
 class Example(NamedTuple):
     """One picture and what it shows."""
 
-    picture: UInt8[Tensor, "3 64 64"]
+    picture: UInt8[np.ndarray, "3 64 64"]
     caption: str
+
+
+Painted = tuple[UInt8[np.ndarray, "batch 3 64 64"], tuple[str, ...]]
+"""Several pictures, stacked, and their captions."""
 
 
 class EmojiPictures:
@@ -127,11 +130,9 @@ class EmojiPictures:
         picture = style.finish(rng, back, scene.front)
         words = caption(rng, scene.words, style.phrases, style.generic, ground=ground)
         pixels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-        return Example(torch.from_numpy(pixels), words)
+        return Example(pixels, words)
 
-    def batch(
-        self, indices: Sequence[int]
-    ) -> tuple[UInt8[Tensor, "batch 3 64 64"], tuple[str, ...]]:
+    def batch(self, indices: Sequence[int]) -> Painted:
         """Return several examples: their pictures, stacked, and their captions.
 
         Raises:
@@ -141,7 +142,7 @@ class EmojiPictures:
         if not len(indices):
             raise FundiffError("a batch needs at least one index")
         examples = [self.example(int(index)) for index in indices]
-        return torch.stack([e.picture for e in examples]), tuple(e.caption for e in examples)
+        return np.stack([e.picture for e in examples]), tuple(e.caption for e in examples)
 
     def _scene(self, rng: np.random.Generator, style: Style) -> Scene:
         photo, cast, kind = style is PHOTO, self._cast, rng.random()
@@ -225,3 +226,16 @@ def _cumulative(shares: Sequence[float]) -> tuple[float, ...]:
 
 def _drawn(rng: np.random.Generator, shares: tuple[float, ...]) -> int:
     return min(bisect_right(shares, rng.random()), len(shares) - 1)
+
+
+_painter: list[EmojiPictures] = []
+
+
+def start_painter(folder: Path, seed: int, familiar: bool) -> None:
+    """Make this process one that paints; it needs no torch, which takes long to start."""
+    _painter[:] = [EmojiPictures(folder, seed=seed, familiar=familiar)]
+
+
+def paint(indices: Sequence[int]) -> Painted:
+    """Return several examples, in a process that paints."""
+    return _painter[0].batch(indices)
