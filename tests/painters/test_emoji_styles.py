@@ -3,7 +3,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from fundiff.painters.emoji import backdrops, coast, ink, landscapes, looks, nature, portraits
+from fundiff.painters.emoji import (
+    backdrops,
+    buildings,
+    cats,
+    coast,
+    countryside,
+    ink,
+    landscapes,
+    looks,
+    nature,
+    portraits,
+    skies,
+)
 from fundiff.painters.emoji.canvas import (
     Layer,
     Picture,
@@ -18,6 +30,7 @@ from fundiff.painters.emoji.canvas import (
     plain,
     varied,
 )
+from fundiff.painters.emoji.scenes import Cast, Scene
 from fundiff.painters.emoji.shapes import Shapes
 from fundiff.painters.emoji.styles import (
     CARTOON,
@@ -225,6 +238,46 @@ def test_looks_are_what_they_say() -> None:
     assert all(looks.old_man(rng).old for _ in range(20))
     assert all(looks.barista(rng).beard and looks.barista(rng).apron for _ in range(20))
     assert not any(looks.woman(rng).beard for _ in range(20))
+
+
+# subjects with words of their own
+
+
+@pytest.mark.parametrize("paint", [buildings.tall_building, countryside.landscape, cats.cat])
+def test_a_scene_says_what_it_shows(
+    paint: Callable[[np.random.Generator, Cast, bool], Scene],
+) -> None:
+    cast, shown, words = Cast((), np.zeros((0, 64, 64, 4), np.uint8), {}, {}, {}), [], set()
+    for seed in range(60):
+        scene = paint(np.random.default_rng(seed), cast, False)
+        back = plain(BLUE) if scene.back is None else scene.back
+        shown.append(back if scene.front is None else over(back, scene.front))
+        words.add(scene.words)
+        assert shown[-1].min() > -0.01
+        assert shown[-1].max() < 1.01
+        assert shown[-1].std() > 0.04
+    assert len(words) > 5
+    assert np.abs(np.diff(shown, axis=0)).mean((1, 2, 3)).min() > 0.02
+
+
+def test_a_cat_has_a_face_like_in_a_mirror() -> None:
+    for coat in cats.COATS:
+        art = Shapes()
+        cats.head(art, np.random.default_rng(0), coat, (0.5, 0.55), 1.0)
+        layer = art.layer()
+        assert np.abs(layer - layer[:, :, ::-1]).mean() < 0.03
+        assert 0.25 < layer[3].mean() < 0.6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_sky_has_the_light_that_it_names(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    day, dusk, night = skies.blue(rng), skies.sunset(rng), skies.night(rng)
+    assert day.picture[2, :20].mean() > day.picture[0, :20].mean() + 0.1
+    assert dusk.picture[0, -20:].mean() > dusk.picture[2, -20:].mean() + 0.2
+    assert night.picture.mean() < 0.35
+    assert [sky.dark for sky in (day, dusk, night)] == [False, False, True]
+    assert night.lit(apple())[0].sum() < day.lit(apple())[0].sum() == apple()[0].sum()
 
 
 # the tools

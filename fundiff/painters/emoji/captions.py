@@ -107,6 +107,7 @@ def caption(
     generic: Sequence[str],
     *,
     ground: str = "",
+    share: float = 0.05,
 ) -> str:
     """Return a caption for one picture.
 
@@ -114,16 +115,17 @@ def caption(
         rng: Makes the choices.
         subject: What it shows, with its article.
         phrases: The style's captions, with ``{}`` for the subject.
-        generic: The style's captions without a subject, used for one picture in twenty.
+        generic: The style's captions without a subject.
         ground: The name of the background's colour, told now and then.
+        share: How often a caption leaves the subject out.
     """
     chance = rng.random()
-    if chance < 0.05:
+    if chance < share:
         return one_of(rng, generic)
     if ground and chance > 0.75:
         subject = f"{subject} on {with_article(ground)} background"
-    if chance < 0.13:
+    if chance < share + 0.08:
         return subject
-    if chance < 0.16:
+    if chance < share + 0.11:
         return re.sub(r"^(an?|the) ", "", subject)
     return one_of(rng, phrases).format(subject)

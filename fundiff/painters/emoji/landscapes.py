@@ -74,7 +74,7 @@ def snowy_village(rng: np.random.Generator) -> Picture:
     peaks = rng.integers(2, 4)
     for i in rng.permutation(peaks):
         x = (i + 0.5) / peaks + rng.uniform(-0.1, 0.1)
-        _mountain(art, rng, (x, rng.uniform(0.08, 0.26)), rng.uniform(0.32, 0.45), (snow, dim))
+        mountain(art, rng, (x, rng.uniform(0.08, 0.26)), rng.uniform(0.32, 0.45), (snow, dim))
     art.ellipse(rng.random(), 0.86, 0.9, 0.3, shade)
     art.ellipse(rng.random(), 1.05, 1.1, 0.4, snow)
     art.box(0, 0.84, 1, 1, snow)
@@ -105,16 +105,18 @@ def _ridge(art: Shapes, rng: np.random.Generator, y: float, rough: float, colour
     art.polygon([(0, 1), *points, (1, 1)], colour)
 
 
-def _mountain(
+def mountain(
     art: Shapes,
     rng: np.random.Generator,
     top: tuple[float, float],
     wide: float,
     snow: tuple[Colour, float],
+    base: float = 0.8,
 ) -> None:
+    """Draw a mountain with snow on it, down to the height ``base``."""
     (x, y), (white, dim) = top, snow
     rock = mixed(varied(rng, (0.48, 0.54, 0.66), 0.04), (0.08, 0.1, 0.25), dim)
-    dark, base = mixed(rock, (0.1, 0.12, 0.25), 0.3), 0.8
+    dark = mixed(rock, (0.1, 0.12, 0.25), 0.3)
     art.polygon([(x - wide, base), (x, y), (x + wide, base)], rock)
     art.polygon([(x, y), (x + wide, base), (x + wide * 0.15, base)], dark)
     low = y + (base - y) * rng.uniform(0.4, 0.6)

@@ -42,6 +42,11 @@ def sky(rng: np.random.Generator, *, night: bool = False) -> Picture:
         if rng.random() < 0.4:
             art.ellipse(rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.2), 0.06, 0.06, (0.98, 0.96, 0.8))
         return over(back, art.layer())
+    return clouded(rng, back)
+
+
+def clouded(rng: np.random.Generator, back: Picture) -> Picture:
+    """Paint soft clouds on the upper part of a sky."""
     soft = np.clip(clouds(rng, 5) * 1.9 - 1.05, 0, 1) * gradient((1, 1, 1), (0, 0, 0), end=0.6)[0]
     result: Picture = back + (1 - back) * soft
     return result

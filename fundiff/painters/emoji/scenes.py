@@ -69,11 +69,13 @@ class Scene:
         words: What it shows, with an article.
         back: The place, or None where the style paints what is behind.
         front: The subject, or None where there is only a place.
+        parts: The subjects by themselves, where each must be seen.
     """
 
     words: str
     back: Picture | None
     front: Layer | None
+    parts: tuple[Layer, ...] = ()
 
 
 def single(

@@ -26,12 +26,14 @@ class Theme:
         paint: Paints it, given the cast and whether the picture is to be a photo.
         codes: The concepts that it needs one of, if any.
         share: How often it is painted, against the others.
+        handsome: Whether it makes a good picture, for captions that name no subject.
     """
 
     words: tuple[str, ...]
     paint: Callable[[np.random.Generator, Cast, bool], Scene]
     codes: tuple[str, ...] = ()
     share: float = 1.0
+    handsome: bool = True
 
 
 def _person(
@@ -64,20 +66,24 @@ def _barista(rng: np.random.Generator, cast: Cast, photo: bool) -> Scene:
     return Scene("", back, merged(person, counter.layer(), cup))
 
 
-def _place(
+def place(
     paint: Callable[[np.random.Generator], Picture],
 ) -> Callable[[np.random.Generator, Cast, bool], Scene]:
+    """Return what paints a theme that is a place."""
+
     def scene(rng: np.random.Generator, cast: Cast, photo: bool) -> Scene:
         return Scene("", nature.framed(rng, paint(rng)), None)
 
     return scene
 
 
-def _emoji(
+def emoji(
     codes: tuple[str, ...],
     places: tuple[Callable[[np.random.Generator], Picture], ...] = (),
     angles: tuple[float, ...] = (),
 ) -> Callable[[np.random.Generator, Cast, bool], Scene]:
+    """Return what paints a theme that is one of some concepts, now and then in a place."""
+
     def paint(rng: np.random.Generator, cast: Cast, photo: bool) -> Scene:
         known = [code for code in codes if code in cast.drawn]
         sprite = cast.sprite(rng, one_of(rng, known), photo=photo)
@@ -122,7 +128,7 @@ THEMES = (
     ),
     Theme(
         ("waterfalls", "waterfalls", "a waterfall", "waterfalls over rocks"),
-        _place(landscapes.waterfalls),
+        place(landscapes.waterfalls),
         share=1.3,
     ),
     Theme(
@@ -138,12 +144,12 @@ THEMES = (
             "a mountain village in winter",
             "snowy mountains and houses",
         ),
-        _place(landscapes.snowy_village),
+        place(landscapes.snowy_village),
         share=1.3,
     ),
     Theme(
         ("a dog", "a dog", "a dog", "a cute dog", "a puppy"),
-        _emoji(DOGS, (nature.meadow,)),
+        emoji(DOGS, (nature.meadow,)),
         DOGS,
         1.4,
     ),
@@ -154,7 +160,7 @@ THEMES = (
             "houses on a cliff by the sea",
             "the italian coast",
         ),
-        _place(amalfi_coast),
+        place(amalfi_coast),
         share=1.2,
     ),
     Theme(
@@ -168,23 +174,26 @@ THEMES = (
         ("2615",),
         1.2,
     ),
-    Theme(("a skull", "a skull", "a human skull"), _emoji(("1f480",)), ("1f480",)),
+    Theme(("a skull", "a skull", "a human skull"), emoji(("1f480",)), ("1f480",), handsome=False),
     Theme(
         ("a rocket ship", "a rocket ship", "a rocket", "a spaceship"),
-        _emoji(("1f680",), (nature.space, nature.sky), (45.0,)),
+        emoji(("1f680",), (nature.space, nature.sky), (45.0,)),
         ("1f680",),
+        handsome=False,
     ),
     Theme(
         ("a pencil",),
-        _emoji(("270f",), (), (45.0, 90.0, 135.0, -45.0)),
+        emoji(("270f",), (), (45.0, 90.0, 135.0, -45.0)),
         ("270f",),
+        handsome=False,
     ),
     Theme(("a woman", "a woman", "a woman's face"), _person(looks.woman, ("1f469",)), share=0.5),
     Theme(
         ("a house", "a house in a meadow"),
-        _emoji(("1f3e0", "1f3e1"), (nature.meadow,)),
+        emoji(("1f3e0", "1f3e1"), (nature.meadow,)),
         ("1f3e0", "1f3e1"),
         0.5,
+        handsome=False,
     ),
 )
 """The write-up's subjects, and what goes with them."""
