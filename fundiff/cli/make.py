@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 BUILD = Path("_build")
 """Where what is made lies, unless another place is named."""
 
+NEW_PROMPTS = ("a photo of a tower", "a photo of a landscape")
+"""What the second edition of the training set is also counted for."""
+
 
 def _names() -> list[str]:
     from fundiff.recipes.registry import RECIPES
@@ -37,11 +40,20 @@ IfStale = Annotated[bool, typer.Option("--if-stale", help="only if what is there
 
 def emoji(
     out: Out = BUILD / "emoji",
+    count: Annotated[
+        int, typer.Option(help="build nothing, and count what so many captions bear on")
+    ] = 0,
+    edition: Annotated[int, typer.Option(help="of which edition, with --count")] = 2,
 ) -> None:
     """Build the training set of the bundled model; needs npm."""
     from fundiff.painters.emoji.sprites import build
 
+    if count < 0:
+        raise FundiffError(f"--count must be 0 or more, got {count}")
     folder = out.resolve()  # npm is called from another folder
+    if count:
+        _print_bearing(folder, count, edition)
+        return
     build(folder, folder / "packages")
     print(f"the training set is in {out}")
 
@@ -216,6 +228,18 @@ def illusions(
     fresh = if_stale and not illusion_scores.is_stale(out, seeds=seeds)
     run = partial(illusion_scores.run, seeds=seeds, compiled=compiled)
     _measure(fresh, runs / illusion_scores.NAME, out, run)
+
+
+def _print_bearing(folder: Path, count: int, edition: int) -> None:
+    from fundiff.painters.emoji.coverage import bearing
+    from fundiff.painters.emoji.dataset import EmojiPictures
+    from fundiff.recipes.text_to_image import PROMPTS
+
+    pictures = EmojiPictures(folder, seed=0, edition=edition)
+    captions = [pictures[index].caption for index in range(count)]
+    print(f"edition {edition}, {count} captions\n  whole subject  prompt")
+    for prompt, found in bearing(captions, (*PROMPTS, *NEW_PROMPTS)).items():
+        print(f"{found.whole:7} {found.subject:7}  {prompt}")
 
 
 def _recipe(name: str) -> "Recipe":

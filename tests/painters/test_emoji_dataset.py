@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_emoji import packages
 
+from fundiff.cli.main import main
 from fundiff.errors import FundiffError
 from fundiff.painters.emoji import dataset as module
 from fundiff.painters.emoji import sprites as sprites_module
 from fundiff.painters.emoji.captions import tidied
 from fundiff.painters.emoji.concepts import Concept
+from fundiff.painters.emoji.coverage import bearing
 from fundiff.painters.emoji.dataset import EmojiPictures, Example
 from fundiff.painters.emoji.editions import EDITIONS, NEWCOMERS, Edition
 from fundiff.painters.emoji.pairs import pair
@@ -25,6 +27,7 @@ from fundiff.painters.emoji.scenes import FAMILIAR, Cast
 from fundiff.painters.emoji.sprites import Part, build, load_sprites
 from fundiff.painters.emoji.styles import STYLES, Style
 from fundiff.painters.emoji.themes import THEMES, Theme
+from fundiff.recipes.text_to_image import PROMPTS
 
 pytest.importorskip("resvg_py")
 
@@ -324,3 +327,46 @@ def test_a_pair_is_of_two_different_things(folder: Path) -> None:
         scene = pair(rng, pictures._cast, pictures._familiar, pictures._drawn, photo=True)
         first, second = re.split(" (?:on the left )?(?:and|next to) ", scene.words)[:2]
         assert not second.startswith(first)
+
+
+# what is counted
+
+
+def test_captions_that_bear_on_a_prompt_are_counted() -> None:
+    captions = (
+        "a photo of a cat",
+        "a photo of a black cat",
+        "a drawing of a cat's face",
+        "photo of a caterpillar",
+        "a pencil drawing of a dog",
+        "a house and a dog",
+        "a photo of a dog and a house in a meadow",
+        "a high quality photo",
+        "a high quality photo of a cat",
+    )
+    asked = ("a photo of a cat", "a pencil", "a dog and a house", "a high quality photo", "an owl")
+    found = bearing(captions, asked)
+    assert list(found) == list(asked)
+    assert found["a photo of a cat"] == (2, 4)
+    assert found["a pencil"] == (0, 0)
+    assert found["a dog and a house"] == (0, 2)
+    assert found["a high quality photo"] == (1, 1)
+    assert found["an owl"] == (0, 0)
+    assert bearing((), ("a cat",)) == {"a cat": (0, 0)}
+
+
+def test_the_command_line_counts_instead_of_building(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["emoji", "--out", str(folder / "train"), "--count", "60"]
+    assert main([*words, "--edition", "1"]) == 0
+    old = capsys.readouterr().out.splitlines()
+    assert old[0] == "edition 1, 60 captions"
+    assert len(old) == len(PROMPTS) + 4
+    assert re.fullmatch(
+        r" +\d+ +[1-9]\d*  a photo of a dog", old[2 + PROMPTS.index("a photo of a dog")]
+    )
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "edition 2, 60 captions"
+    assert main(["emoji", "--count", "-1"]) == 1
+    assert "--count must be 0 or more, got -1" in capsys.readouterr().err
