@@ -35,7 +35,7 @@ class Edition:
     generic: float
 
 
-CATS = ("1f431", "1f431", "1f408", "1f408", "1f408-200d-2b1b", "1f63a")
+CATS = ("1f431", "1f431", "1f408", "1f408", "1f63a")
 """The concepts that are cats, the plainer ones twice."""
 
 NEWCOMERS = (

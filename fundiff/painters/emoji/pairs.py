@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 
-from fundiff.painters.emoji import nature
 from fundiff.painters.emoji.canvas import contrast, merged, one_of, placed
 from fundiff.painters.emoji.captions import SYNONYMS, tidied, with_article
 from fundiff.painters.emoji.concepts import Concept
+from fundiff.painters.emoji.nature import meadow
 from fundiff.painters.emoji.pools import Pool
 from fundiff.painters.emoji.scenes import Cast, Scene, couple
 
@@ -26,6 +26,9 @@ _PLAIN = {
     "1f682": "train",
     "1f4d6": "book",
 }
+
+_NO_THINGS = frozenset({*range(11), *range(15, 23), 30, 31, 58})
+"""Subgroups of faces, hands, parts of bodies, families and hours."""
 
 _TRIES = 8
 
@@ -57,11 +60,10 @@ def pair(rng: np.random.Generator, cast: Cast, often: Pool, known: Pool, photo: 
         f"{left} next to {right}",
         f"{left} on the left and {right} on the right",
     )[int(rng.choice(3, p=(0.7, 0.18, 0.12)))]
-    place, where = one_of(rng, ((nature.meadow, "in a meadow"), (nature.sea, "by the sea")))
     if rng.random() < 0.3:
-        back = place(rng)
+        back = meadow(rng)
         if min(contrast(back, part) for part in parts) > 0.2:
-            told = f"{words} {where}" if rng.random() < 0.6 else words
+            told = f"{words} in a meadow" if rng.random() < 0.6 else words
             return Scene(told, back, merged(*parts))
     return Scene(words, None, merged(*parts), parts)
 
@@ -83,13 +85,13 @@ def _two(rng: np.random.Generator, often: Pool, known: Pool) -> tuple[Concept, C
     some = often if rng.random() < 0.8 else known
     first, second = some.one(rng), some.one(rng)
     for _ in range(_TRIES):
-        if _flat(first):
+        if _no_thing(first):
             first = some.one(rng)
-        if _flat(second) or plain_name(first) == plain_name(second):
+        if _no_thing(second) or plain_name(first) == plain_name(second):
             second = some.one(rng)
     return first, second
 
 
-def _flat(concept: Concept) -> bool:
-    """Return whether a concept is a symbol or a face, which is no thing beside another."""
-    return concept.group == 8 or concept.subgroup < 11
+def _no_thing(concept: Concept) -> bool:
+    """Return whether a concept is a symbol, a face or the like, and nothing beside another."""
+    return concept.group == 8 or concept.subgroup in _NO_THINGS
