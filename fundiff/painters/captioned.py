@@ -37,6 +37,8 @@ class PaintedPictures:
         pictures: How many pictures there are.
         seed: Which pictures.
         familiar: Show familiar concepts and the write-up's subjects only.
+        edition: Which edition of the set, as in
+            :class:`fundiff.painters.emoji.dataset.EmojiPictures`.
         device: Where they are kept.
         painters: How many processes paint; with 0 this one does.
 
@@ -56,11 +58,13 @@ class PaintedPictures:
         *,
         seed: int = 0,
         familiar: bool = False,
+        edition: int = 1,
         device: torch.device | str = "cpu",
         painters: int = 0,
     ) -> None:
-        self._source = EmojiPictures(folder, seed=seed, familiar=familiar)
-        named = f"{self._source.digest} {seed} {pictures} {familiar} {code_digest(EmojiPictures)}"
+        self._source = EmojiPictures(folder, seed=seed, familiar=familiar, edition=edition)
+        code = code_digest(EmojiPictures)
+        named = f"{self._source.digest} {seed} {pictures} {familiar} {edition} {code}"
         self.digest = sha256(named.encode()).hexdigest()[:16]
         self._encoder = TextEncoder(device)
         self.uncond: Embeddings = self._encoder([""])
@@ -73,7 +77,7 @@ class PaintedPictures:
         self._pool = None
         if painters:
             self._pool = ProcessPoolExecutor(
-                painters, get_context("spawn"), start_painter, (folder, seed, familiar)
+                painters, get_context("spawn"), start_painter, (folder, seed, familiar, edition)
             )
         if self._pictures.device.type == "cuda":
             self._make(range(pictures))

@@ -26,6 +26,7 @@ from fundiff.painters.emoji.sprites import build
 from fundiff.recipes import measuring
 from fundiff.recipes.caption_tasks import CaptionedPictures, TextToImageTask
 from fundiff.recipes.device import device_here, kept, suited
+from fundiff.recipes.judging import World
 from fundiff.recipes.measuring import measurement
 from fundiff.recipes.runner import seeded
 from fundiff.recipes.text_to_image import CPU, ON_CPU, RECIPE, ModelPreset
@@ -120,12 +121,13 @@ class WithoutStyle:
         pictures: The pictures, which stay as they are.
         seed: The pictures' seed.
         familiar: Whether they show familiar concepts only.
+        edition: Of which edition of the training set they are.
     """
 
     def __init__(
-        self, folder: Path, pictures: PaintedPictures, *, seed: int, familiar: bool
+        self, folder: Path, pictures: PaintedPictures, *, seed: int, familiar: bool, edition: int
     ) -> None:
-        self._source = EmojiPictures(folder, seed=seed, familiar=familiar)
+        self._source = EmojiPictures(folder, seed=seed, familiar=familiar, edition=edition)
         self._pictures, self._encoder = pictures, TextEncoder(device_here())
         self._kept: dict[int, Tensor] = {}
         self.digest = f"{pictures.digest}-without-style"
@@ -186,14 +188,15 @@ def run(
     require_replaceable(out)
     start, code = time.monotonic(), compared()["code"]
     tried, base = variants(), _base()
+    world = World(familiar=base.familiar, edition=base.edition)
     sets = {
-        seed: PaintedPictures(data, count, seed=seed, familiar=base.familiar, device=device_here())
+        seed: PaintedPictures(data, count, seed=seed, **world, device=device_here())
         for seed, count in ((0, PICTURES), (UNSEEN_SEED, UNSEEN))
     }
 
     def pictures(variant: Variant, seed: int) -> CaptionedPictures:
         if variant.subjects_only:
-            return WithoutStyle(data, sets[seed], seed=seed, familiar=base.familiar)
+            return WithoutStyle(data, sets[seed], seed=seed, **world)
         return sets[seed]
 
     for seed, painted in sets.items():

@@ -5,6 +5,7 @@ seed, so that no picture is shared.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -37,15 +38,18 @@ class JudgePreset(Preset):
     Attributes:
         pictures: How many different pictures the network is trained on.
         unseen: How many other pictures it is measured on, of all concepts and of familiar ones.
+        edition: Of which edition of the training set they are.
     """
 
     pictures: int
+    edition: int
     unseen: int
 
 
 PRESETS = {
     "cpu": JudgePreset(
         pictures=120_000,
+        edition=1,
         unseen=2_000,
         plan=Plan(
             steps=5_000,
@@ -62,6 +66,7 @@ PRESETS = {
     ),
     "full": JudgePreset(
         pictures=400_000,
+        edition=2,
         unseen=2_000,
         plan=Plan(
             steps=4_000,
@@ -87,9 +92,10 @@ class JudgeTraining:
     chunk = samples = None
 
     def __init__(self, preset: JudgePreset, data: Path | None, start: Start | None) -> None:
-        pictures = painted(data, preset.pictures, familiar=False, seed=SEED)
+        of = partial(painted, data, edition=preset.edition)
+        pictures = of(preset.pictures, familiar=False, seed=SEED)
         self._unseen = {
-            world: painted(data, preset.unseen, familiar=familiar, seed=UNSEEN_SEED)
+            world: of(preset.unseen, familiar=familiar, seed=UNSEEN_SEED)
             for world, familiar in WORLDS.items()
         }
         with seeded(preset.plan.seed):
@@ -102,6 +108,7 @@ class JudgeTraining:
             "pictures": preset.pictures,
             "seed": SEED,
             "familiar concepts only": False,
+            "edition": preset.edition,
             "sprites and captions": pictures.digest,
         }
 

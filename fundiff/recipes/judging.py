@@ -7,6 +7,7 @@ encoder, which learned from pictures that the generator never saw.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import safetensors
 import safetensors.torch
@@ -26,7 +27,7 @@ from fundiff.models.weights import WeightsError
 from fundiff.painters.captioned import PaintedPictures
 from fundiff.painters.emoji.dataset import EmojiPictures
 from fundiff.painters.emoji.sprites import build
-from fundiff.recipes import contrastive, text_to_image
+from fundiff.recipes import contrastive
 from fundiff.recipes.caption_tasks import CaptionedPictures
 from fundiff.sampling import Step, sample
 from fundiff.types import Images
@@ -73,7 +74,9 @@ class Judge:
     reference: Features
 
     @classmethod
-    def of(cls, data: Path, device: torch.device, pictures: int, *, familiar: bool) -> "Judge":
+    def of(
+        cls, data: Path, device: torch.device, pictures: int, *, familiar: bool, edition: int
+    ) -> "Judge":
         """Paint the real pictures, and describe them.
 
         Args:
@@ -81,6 +84,7 @@ class Judge:
             device: Where the encoder runs.
             pictures: How many captions there are.
             familiar: Whether the pictures show familiar concepts and the write-up's subjects only.
+            edition: Of which edition of the training set they are.
 
         Raises:
             WeightsError: The encoder's weights are missing or damaged.
@@ -92,6 +96,7 @@ class Judge:
             2 * pictures,
             seed=contrastive.UNSEEN_SEED,
             familiar=familiar,
+            edition=edition,
             device=device,
         )
         real, captions = _all(unseen)
@@ -192,17 +197,29 @@ def as_bytes(images: Images) -> UInt8[Tensor, "batch 3 height width"]:
     return to_uint8(images).permute(0, 3, 1, 2).contiguous().cpu()
 
 
-def preset_of(model: TextToImage) -> text_to_image.ModelPreset:
-    """Return the preset that a model's card says it was trained with."""
+class World(TypedDict):
+    """What pictures are of, as :class:`fundiff.painters.emoji.dataset.EmojiPictures` takes it."""
+
+    familiar: bool
+    edition: int
+
+
+def world_of(model: TextToImage) -> World:
+    """Return what a model's card says it learned from.
+
+    Raises:
+        WeightsError: It has no card.
+    """
     if model.card is None:
         raise WeightsError(f"{model.name} has no card")
-    return text_to_image.PRESETS[model.card.preset]
+    data = model.card.data
+    return World(familiar=data["familiar concepts only"], edition=data.get("edition", 1))
 
 
-def identity(data: Path, model: TextToImage, *, familiar: bool) -> str:
+def identity(data: Path, model: TextToImage, *, familiar: bool, edition: int) -> str:
     """Name what samples of unseen captions depend on, as a folder's name."""
     sprites = EmojiPictures(data, seed=contrastive.UNSEEN_SEED).digest[:16]
-    world = "familiar" if familiar else "all"
+    world = f"{'familiar' if familiar else 'all'}-{edition}"
     return f"{model.digest}-{model.placement.precision}-{sprites}-{world}-{code_digest(sampled)}"
 
 

@@ -26,11 +26,12 @@ from fundiff.recipes.device import device_here, spent
 from fundiff.recipes.judging import (
     Judge,
     Row,
+    World,
     as_bytes,
     identity,
     painted_set,
-    preset_of,
     sampled,
+    world_of,
 )
 from fundiff.recipes.measuring import identities, measurement
 from fundiff.solvers import SOLVERS
@@ -119,16 +120,17 @@ def run(
     start, device = time.monotonic(), device_here()
     model = load(text_to_image.RECIPE.name, device=device, compiled=compiled)
     models = [model] if beside is None else [model, load(beside, device=device, compiled=compiled)]
-    familiar, before = preset_of(model).familiar, 0
+    own_world, before = world_of(model), 0
     solver = SOLVERS[Order.solver]
     way = f"{code_digest(solver.step, solver.timesteps)}-{Order.steps}"
     total = pictures * (len(SCALES) + len(contrastive.WORLDS) * len(models) - 1)
     worlds: dict[str, dict[str, Row]] = {}
     for world, narrow in contrastive.WORLDS.items():
-        judge = Judge.of(data, model.device, pictures, familiar=narrow)
+        seen = World(familiar=narrow, edition=own_world["edition"])
+        judge = Judge.of(data, model.device, pictures, **seen)
         worlds[world] = judge.ceiling_and_floor()
         for each in models:
-            own = each is model and narrow == familiar
+            own = each is model and seen == own_world
             for scale in SCALES if own else (SHOWN,):
 
                 def tell(done: int, before: int = before) -> None:
@@ -138,7 +140,7 @@ def run(
                     each,
                     judge.captions,
                     scale,
-                    runs / f"{identity(data, each, familiar=narrow)}-{way}-{scale:g}",
+                    runs / f"{identity(data, each, **seen)}-{way}-{scale:g}",
                     timesteps=solver.timesteps(each.schedule, Order.steps),
                     step=solver.step,
                     say=tell,
@@ -148,9 +150,9 @@ def run(
                 if own and scale == SHOWN:
                     samples, real = made, judge.real
     encoder, shown = judge.encoder, samples[: 4 * _COLUMNS]
-    training = EmojiPictures(data, seed=0, familiar=familiar)
+    training = EmojiPictures(data, seed=0, **own_world)
     known = _features(encoder, training)
-    new = _features(encoder, EmojiPictures(data, seed=NEW_SEED, familiar=familiar))
+    new = _features(encoder, EmojiPictures(data, seed=NEW_SEED, **own_world))
     neighbours, _ = training.batch(nearest(encoder.features(shown), known).indices.tolist())
     styles, style_words = _examples(training, STYLES, _begins)
     scenes, scene_words = _examples(training, SCENES, _has)
@@ -168,7 +170,9 @@ def run(
         settings={
             "pictures": pictures,
             "scales": list(SCALES),
-            "own world": next(w for w, f in contrastive.WORLDS.items() if f == familiar),
+            "own world": next(
+                w for w, f in contrastive.WORLDS.items() if f == own_world["familiar"]
+            ),
             "steps": Order.steps,
             "solver": Order.solver,
             "beside": beside and verify(beside).identity,

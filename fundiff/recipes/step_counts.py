@@ -25,8 +25,8 @@ from fundiff.recipes.judging import (
     as_bytes,
     identity,
     painted_set,
-    preset_of,
     sampled,
+    world_of,
 )
 from fundiff.recipes.measuring import identities, measurement
 from fundiff.schedule import NoiseSchedule
@@ -129,12 +129,12 @@ def run(
     require_replaceable(out)
     start = time.monotonic()
     model = load(text_to_image.RECIPE.name, device=device_here(), compiled=compiled)
-    limits, familiar = interval(model.schedule), preset_of(model).familiar
-    judge = Judge.of(data, model.device, pictures, familiar=familiar)
+    limits, world = interval(model.schedule), world_of(model)
+    judge = Judge.of(data, model.device, pictures, **world)
     rows: dict[str, dict[str, object]] = {"real": vars(judge.row(judge.real))}
     base: dict[float, Tensor] = {}
     tiles = []
-    of = identity(data, model, familiar=familiar)
+    of = identity(data, model, **world)
     for number, way in enumerate(WAYS):
         guided_at = limits if way.limited else None
 

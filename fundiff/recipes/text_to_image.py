@@ -66,6 +66,7 @@ class ModelPreset(Preset):
         dropout: Its dropout.
         pictures: How many different pictures it is trained on.
         familiar: Whether they show familiar concepts and the write-up's subjects only.
+        edition: Of which edition of the training set they are.
     """
 
     channels: tuple[int, ...]
@@ -74,6 +75,7 @@ class ModelPreset(Preset):
     dropout: float
     pictures: int
     familiar: bool
+    edition: int
 
     @property
     def shape(self) -> dict[str, object]:
@@ -93,6 +95,7 @@ CPU = ModelPreset(
     dropout=0.0,
     pictures=24_000,
     familiar=True,
+    edition=1,
     plan=Plan(
         steps=6_600,
         batch_size=32,
@@ -118,6 +121,7 @@ PRESETS = {
         dropout=0.0,
         pictures=400_000,
         familiar=False,
+        edition=2,
         plan=Plan(
             steps=5_950,
             batch_size=256,
@@ -137,13 +141,16 @@ PRESETS = {
 """The presets by name."""
 
 
-def painted(data: Path | None, pictures: int, *, familiar: bool, seed: int = 0) -> PaintedPictures:
+def painted(
+    data: Path | None, pictures: int, *, familiar: bool, edition: int, seed: int = 0
+) -> PaintedPictures:
     """Have pictures painted for training, many of them by as many processes as there are cores.
 
     Args:
         data: The folder of the sprites; None for the one that they are built in.
         pictures: How many.
         familiar: Whether they show familiar concepts and the write-up's subjects only.
+        edition: Of which edition of the set.
         seed: Which pictures.
 
     Returns:
@@ -154,6 +161,7 @@ def painted(data: Path | None, pictures: int, *, familiar: bool, seed: int = 0) 
         pictures,
         seed=seed,
         familiar=familiar,
+        edition=edition,
         device=device_here(),
         painters=(os.cpu_count() or 1) if pictures >= MANY else 0,
     )
@@ -163,7 +171,7 @@ class ModelTraining:
     """The text-to-image task, see :class:`fundiff.recipes.runner.Training` for the rest."""
 
     def __init__(self, preset: ModelPreset, data: Path | None, start: Start | None) -> None:
-        pictures = painted(data, preset.pictures, familiar=preset.familiar)
+        pictures = painted(data, preset.pictures, familiar=preset.familiar, edition=preset.edition)
         with seeded(preset.plan.seed):
             unet = new_unet(**preset.shape, dropout=preset.dropout)  # type: ignore[arg-type]
         if start is not None:
@@ -173,6 +181,7 @@ class ModelTraining:
         self.data = {
             "pictures": preset.pictures,
             "familiar concepts only": preset.familiar,
+            "edition": preset.edition,
             "sprites and captions": pictures.digest,
         }
         self.chunk = None if device_here() == "cuda" else ON_CPU

@@ -16,7 +16,7 @@ def test_pictures_and_captions_are_the_data_sets(sprites: Path) -> None:
     items = torch.tensor([7, 29, 7, 0])
     pictures, embeddings = data.batch(items)
     examples = [source.example(i) for i in items.tolist()]
-    assert pictures.equal(torch.stack([example.picture for example in examples]))
+    assert pictures.equal(torch.stack([torch.from_numpy(e.picture) for e in examples]))
     assert embeddings.equal(TextEncoder()([e.caption for e in examples]).half().float())
     assert data.uncond.equal(TextEncoder()([""]))
     assert len(data) == 30

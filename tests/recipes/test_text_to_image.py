@@ -30,6 +30,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         dropout=0.1,
         pictures=6,
         familiar=False,
+        edition=2,
         plan=Plan(steps=4, batch_size=2, learning_rate=1e-3, ema=0.9, report_every=1, save_every=2),
         shown=text_to_image.grids(2),
     )
@@ -38,6 +39,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = contrastive.JudgePreset(
         pictures=40,
         unseen=250,
+        edition=2,
         plan=Plan(steps=4, batch_size=8, learning_rate=1e-3, ema=0.9, report_every=1, save_every=2),
     )
     monkeypatch.setitem(contrastive.PRESETS, "cpu", judge)
