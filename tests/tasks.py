@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from fundiff.models.weights import load_weights, weights
 from fundiff.process import add_noise
-from fundiff.recipes.runner import Made, Preset, Recipe, Start
+from fundiff.recipes.presets import Made, Preset, Start
+from fundiff.recipes.runner import Recipe
 from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
 from fundiff.training.plan import Plan, Task

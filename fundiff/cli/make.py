@@ -81,6 +81,9 @@ def train(
     ] = False,
     init: Annotated[Path | None, typer.Option(help="a folder of weights to start from")] = None,
     compiled: Compiled = False,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="as many steps as fit into --minutes, and no more")
+    ] = False,
     data: Data = None,
     runs: Runs = BUILD / "runs",
     out: Annotated[Path | None, typer.Option(help="the folder of weights to write")] = None,
@@ -93,6 +96,8 @@ def train(
 
     if not minutes >= 0:
         raise FundiffError(f"--minutes must be 0 or more, got {minutes}")
+    if fit and minutes == math.inf:
+        raise FundiffError("--fit needs --minutes: how long the run may take")
     recipe, title = _recipe(name), f"{name}-{preset}"
     out = out or BUILD / "weights" / title
     if if_stale and not recipe.is_stale(out, preset):
@@ -105,7 +110,7 @@ def train(
         )
         return
     require_writable(runs)
-    steps = recipe.preset(preset).plan.steps
+    steps = None if fit else recipe.preset(preset).plan.steps
     with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
 
         def say(report: Report) -> None:
@@ -120,9 +125,10 @@ def train(
             seconds=60 * minutes,
             init=init,
             compiled=compiled,
+            fit=fit,
             say=say,
         )
-    print(f"{card.steps} of {steps} steps made")
+    print(f"{card.steps} of {card.plan['steps']} steps made")
 
 
 def profile(

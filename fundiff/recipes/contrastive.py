@@ -17,7 +17,8 @@ from fundiff.models.weights import load_weights, weights
 from fundiff.painters.captioned import PaintedPictures
 from fundiff.recipes.caption_tasks import CaptionedPictures, ImageTextTask
 from fundiff.recipes.device import device_here
-from fundiff.recipes.runner import Made, Preset, Recipe, Start, seeded
+from fundiff.recipes.presets import Made, Preset, Start
+from fundiff.recipes.runner import Recipe, seeded
 from fundiff.recipes.text_to_image import painted
 from fundiff.training.plan import Plan
 

@@ -23,7 +23,8 @@ from fundiff.nn.classifiers import LeNet, ResidualClassifier
 from fundiff.nn.unet import ClassUNet, TimeUNet, UNet
 from fundiff.recipes import digit_scores as score
 from fundiff.recipes.digit_tasks import ClassifierTask, DenoiserTask, DiffusionTask
-from fundiff.recipes.runner import Made, Preset, Recipe, Start, seeded
+from fundiff.recipes.presets import Made, Preset, Start
+from fundiff.recipes.runner import Recipe, seeded
 from fundiff.training.plan import Plan, Task
 from fundiff.types import Images
 

@@ -5,18 +5,18 @@ made once and kept; its run is kept in slices that survive being stopped; its re
 weights with a card (see :mod:`fundiff.models.weights`).
 """
 
+import copy
 import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -26,82 +26,16 @@ from fundiff.errors import FundiffError
 from fundiff.files import write
 from fundiff.models.weights import Card, WeightsError, require_replaceable, save, verify
 from fundiff.recipes.device import device_words, spent, suited
+from fundiff.recipes.fitting import COPIED, fitted
+from fundiff.recipes.presets import Prepare, Preset, Start
 from fundiff.training.loop import train
-from fundiff.training.plan import Plan, Report, Task
+from fundiff.training.plan import Report
 
 KEPT = "full"
 """The preset whose weights no other preset replaces unasked."""
 
 TRIED = 20
 """After how many steps :meth:`Recipe.trial` looks at the weights."""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One length of a recipe.
-
-    Attributes:
-        plan: How the network is trained.
-        shown: After which steps samples are kept, steps with a report, each with the file's name.
-    """
-
-    plan: Plan
-    shown: Mapping[int, str] = field(default_factory=dict)
-
-
-class Start(NamedTuple):
-    """Weights that a run starts from.
-
-    Attributes:
-        folder: Where they lie.
-        card: Their card.
-    """
-
-    folder: Path
-    card: Card
-
-
-class Made(NamedTuple):
-    """What is made of a trained network.
-
-    Attributes:
-        contents: The files of the folder of weights, by name.
-        notes: What was measured and what should be known, for the card.
-    """
-
-    contents: dict[str, bytes]
-    notes: dict[str, Any]
-
-
-class Training(Protocol):
-    """A recipe's task on its data, and what is drawn and made of its network.
-
-    Attributes:
-        task: What the network learns.
-        data: What it learns from, with a digest, for the card.
-        chunk: How many samples go through the network together; None for a whole step's.
-        samples: Draws samples of a network in evaluation, as a PNG; None where it draws nothing.
-    """
-
-    @property
-    def task(self) -> Task: ...  # noqa: D102
-
-    @property
-    def data(self) -> dict[str, Any]: ...  # noqa: D102
-
-    @property
-    def chunk(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def samples(self) -> Callable[[nn.Module], bytes] | None: ...  # noqa: D102
-
-    def finish(self, network: nn.Module, *, finished: bool) -> Made:
-        """Make of a network in evaluation what ships; measure it if the run is finished."""
-        ...
-
-
-Prepare = Callable[[Any, Path | None, Start | None], Training]
-"""Makes a recipe's training from a preset, the folder of its data, and what it starts from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +86,7 @@ class Recipe:
         seconds: float = math.inf,
         init: Path | None = None,
         compiled: bool = False,
+        fit: bool = False,
         say: Callable[[Report], object] = lambda report: None,
     ) -> Card:
         """Train the network, or go on training it, and write what is reached.
@@ -163,57 +98,73 @@ class Recipe:
             out: The folder of weights to write.
             seconds: Stop after about so long; call again to go on.
             init: A folder of weights to start from, with a new optimiser and a new warm-up.
-            compiled: Compile the network, which pays on a GPU.
+            compiled: Compile what a step computes, which pays on a GPU.
+            fit: Make as many steps as fit into ``seconds``, all else included. When most are made,
+                a copy of the weights is kept beside ``out``, with ``-80`` after its name.
             say: Is told every report.
 
         Returns:
             The card of what was written.
 
         Raises:
-            FundiffError: There is no such preset.
+            FundiffError: There is no such preset, or no steps fit.
             OccupiedError: The folder to write has something else in it.
             RunError: As :func:`fundiff.training.loop.train`.
             WeightsError: ``init`` isn't a folder of weights, or doesn't fit; or weights that judge
                 the samples are missing.
         """
-        chosen, code = self.preset(preset), self.code
-        require_replaceable(out)
-        plan = suited(chosen.plan, runs)
+        began, chosen, code = time.monotonic(), self.preset(preset), self.code
+        copy_out = out.with_name(f"{out.name}-{100 * COPIED:.0f}")
+        for folder in (out, copy_out) if fit else (out,):
+            require_replaceable(folder)
+        chosen = replace(chosen, plan=suited(chosen.plan, runs))
         first = None if init is None else Start(init, verify(init))
-        training = self.prepare(replace(chosen, plan=plan), data, first)
-        began = time.monotonic()
+        training = self.prepare(chosen, data, first)
+        way: bool | str = compiled
+        if fit:
+            left = seconds - (time.monotonic() - began)
+            chosen, way = fitted(chosen, training, runs, left, compiled=compiled)
+            seconds -= time.monotonic() - began
+
+        def written(report: Report, network: nn.Module, out: Path, took: float) -> Card:
+            finished = report.step == chosen.plan.steps
+            sheets = [runs / name for step, name in chosen.shown.items() if step <= report.step]
+            drawn = {path.name: path.read_bytes() for path in sheets if path.is_file()}
+            made = training.finish(network.eval(), finished=finished)
+            card = Card(
+                recipe=self.name,
+                preset=preset,
+                title=self.title,
+                parameters=sum(weight.numel() for weight in network.parameters()),
+                plan=asdict(chosen.plan),
+                data=training.data,
+                code=code,
+                started_from=first and first.card.identity,
+                steps=report.step,
+                pictures=report.step * chosen.plan.batch_size,
+                seconds=round(took),
+                device=device_words(),
+                versions={name: version(name) for name in self.packages},
+                date=datetime.now(UTC).date().isoformat(),
+                losses=[round(part.mean().item(), 5) for part in report.losses.chunk(200)],
+                notes={"finished": finished, "pictures before": _before(first), **made.notes},
+                files={},
+            )
+            return save(out, {**drawn, **made.contents}, card)
+
+        began, copied = time.monotonic(), not fit
         steps = train(
-            training.task, plan, runs, seconds=seconds, compiled=compiled, chunk=training.chunk
+            training.task, chosen.plan, runs, seconds=seconds, compiled=way, chunk=training.chunk
         )
         for report in steps:
             say(report)
             if training.samples is not None and report.step in chosen.shown:
                 with evaluated(report.network):
                     write(runs / chosen.shown[report.step], training.samples(report.network))
-        took, finished = spent(runs, time.monotonic() - began), report.step == plan.steps
-        sheets = [runs / name for step, name in chosen.shown.items() if step <= report.step]
-        drawn = {path.name: path.read_bytes() for path in sheets if path.is_file()}
-        made = training.finish(report.network.eval(), finished=finished)
-        card = Card(
-            recipe=self.name,
-            preset=preset,
-            title=self.title,
-            parameters=sum(weight.numel() for weight in report.network.parameters()),
-            plan=asdict(plan),
-            data=training.data,
-            code=code,
-            started_from=first and first.card.identity,
-            steps=report.step,
-            pictures=report.step * plan.batch_size,
-            seconds=round(took),
-            device=device_words(),
-            versions={name: version(name) for name in self.packages},
-            date=datetime.now(UTC).date().isoformat(),
-            losses=[round(part.mean().item(), 5) for part in report.losses.chunk(200)],
-            notes={"finished": finished, "pictures before": _before(first), **made.notes},
-            files={},
-        )
-        return save(out, {**drawn, **made.contents}, card)
+            if not copied and report.step >= COPIED * chosen.plan.steps:
+                copied = True
+                written(report, copy.deepcopy(report.network), copy_out, time.monotonic() - began)
+        return written(report, report.network, out, spent(runs, time.monotonic() - began))
 
     def is_stale(self, folder: Path, preset: str) -> bool:
         """Tell whether weights are older than what makes them.

@@ -1,7 +1,7 @@
 """The recipe ``text-to-image``: the bundled text-to-image model."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -14,7 +14,8 @@ from fundiff.painters.captioned import PaintedPictures
 from fundiff.recipes.caption_tasks import TextToImageTask
 from fundiff.recipes.device import device_here
 from fundiff.recipes.grids import grid_png
-from fundiff.recipes.runner import Made, Preset, Recipe, Start, seeded
+from fundiff.recipes.presets import Made, Preset, Start
+from fundiff.recipes.runner import Recipe, seeded
 from fundiff.training.plan import Plan
 
 EMOJI = Path("_build") / "emoji"
@@ -77,6 +78,12 @@ class ModelPreset(Preset):
     familiar: bool
     edition: int
 
+    def lasting(self, steps: int) -> "ModelPreset":
+        """Return the preset with another number of steps, and samples as far along its way."""
+        plan, every = super().lasting(steps).plan, self.plan.report_every
+        places = (step * steps // self.plan.steps // every * every for step in self.shown)
+        return replace(self, plan=plan, shown=grids(*(place for place in places if place)))
+
     @property
     def shape(self) -> dict[str, object]:
         """What the network is made of."""
@@ -123,8 +130,8 @@ PRESETS = {
         familiar=False,
         edition=2,
         plan=Plan(
-            steps=5_950,
-            batch_size=256,
+            steps=6_000,
+            batch_size=512,
             learning_rate=1e-3,
             warmup=500,
             decay=0.5,

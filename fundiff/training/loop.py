@@ -35,7 +35,7 @@ def train(
     folder: Path,
     *,
     seconds: float = math.inf,
-    compiled: bool = False,
+    compiled: bool | str = False,
     chunk: int | None = None,
     accelerator: Accelerator | None = None,
 ) -> Generator[Report, None, None]:
@@ -46,7 +46,8 @@ def train(
         plan: How.
         folder: Where the states lie.
         seconds: Stop after about so long, with the state on disk; start again to go on.
-        compiled: Compile what a step computes, which pays on a GPU, where it becomes CUDA graphs.
+        compiled: Compile what a step computes, which pays on a GPU, where it becomes CUDA graphs;
+            or a mode of :func:`torch.compile`.
         chunk: How many samples go through the network together, where memory can't hold a step's;
             their gradients are added up.
         accelerator: Where to run; by default what ``accelerate launch`` says, else the GPU or CPU.
@@ -141,7 +142,7 @@ class _Run:
         plan: Plan,
         checkpoints: Checkpoints,
         where: Accelerator,
-        compiled: bool,
+        compiled: bool | str,
         chunk: int,
     ) -> None:
         self.chunk = chunk
@@ -164,9 +165,9 @@ class _Run:
         wrapped, self.stepper = where.prepare(self.network, self.optimizer)
         self.losses_of: Callable[..., Tensor] = partial(task.losses, wrapped)
         if compiled:
-            self.losses_of = torch.compile(
-                self.losses_of, mode="reduce-overhead" if on_gpu else None
-            )
+            mode = "reduce-overhead" if on_gpu else "default"
+            mode = compiled if isinstance(compiled, str) else mode
+            self.losses_of = torch.compile(self.losses_of, mode=mode)
 
     def advance(self) -> None:
         """Make one step, for which a GPU is told what to do and not waited for."""

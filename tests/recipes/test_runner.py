@@ -17,8 +17,9 @@ from fundiff.models import weights as folders
 from fundiff.models.weights import WeightsError, save, verify
 from fundiff.process import ddim_step
 from fundiff.recipes import runner
+from fundiff.recipes.presets import Preset
 from fundiff.recipes.registry import RECIPES
-from fundiff.recipes.runner import Preset, Recipe, evaluated, is_kept
+from fundiff.recipes.runner import Recipe, evaluated, is_kept
 
 
 def run(folder: Path, preset: str = "cpu", recipe: Recipe = SMALL, **options: Any) -> Path:  # noqa: ANN401
