@@ -148,7 +148,10 @@ class _Run:
         self.chunk = chunk
         self.task, self.plan, self.checkpoints, self.where = task, plan, checkpoints, where
         self.network = task.network.to(where.device).train()
-        on_gpu = where.device.type == "cuda"
+        on_cpu, on_gpu = where.device.type == "cpu", where.device.type == "cuda"
+        # torch.manual_seed seeds the generators of every kind of device, at a step's whole cost.
+        generator = torch.default_generator if on_cpu else torch.get_device_module(where.device)
+        self.seed: Callable[[int], object] = generator.manual_seed
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=plan.learning_rate,
@@ -162,8 +165,7 @@ class _Run:
         self.losses = torch.zeros(plan.steps, device=where.device)
         self._restore()
         self.weights: list[Tensor] = [*self.network.parameters()]
-        wrapped, self.stepper = where.prepare(self.network, self.optimizer)
-        self.losses_of: Callable[..., Tensor] = partial(task.losses, wrapped)
+        self.losses_of: Callable[..., Tensor] = partial(task.losses, where.prepare(self.network))
         if compiled:
             mode = "reduce-overhead" if on_gpu else "default"
             mode = compiled if isinstance(compiled, str) else mode
@@ -186,16 +188,16 @@ class _Run:
                     count=self.chunk,
                     device=self.where.device,
                 )
-                torch.manual_seed(draws.key(f"inside the network, sample {start}"))
+                self.seed(draws.key(f"inside the network, sample {start}"))
                 with self.where.autocast():
                     losses = self.losses_of(draws, self.task.batch(draws))
                 part = losses.sum() / share
-                self.where.backward(part)
+                part.backward()
                 loss += part.detach().float()
             if self.plan.clip is not None:
                 nn.utils.clip_grad_norm_(self.weights, self.plan.clip, foreach=True)
-            self.stepper.step()
-            self.stepper.zero_grad(set_to_none=True)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
             self._average()
             self.losses[self.step] = self.where.reduce(loss, reduction="mean")
         self.step += 1
