@@ -108,8 +108,8 @@ class PaintedPictures:
             new = sorted({*captions} - self._places.keys(), key=lambda words: (len(words), words))
             for start in _progress(range(0, len(new), _TOGETHER), "encoding"):
                 self._encode(new[start : start + _TOGETHER])
-            spans = [self._places[caption] for caption in captions]
-            self._spans[numbers] = torch.tensor(spans, device=self._spans.device).reshape(-1, 2)
+            spans = torch.tensor([self._places[caption] for caption in captions]).reshape(-1, 2)
+            self._spans[torch.tensor(numbers)] = spans.to(self._spans.device)
         self._left.difference_update(numbers)
         if self._pool is not None and not self._left:
             self._pool.shutdown()
