@@ -4,7 +4,7 @@ The real run is timed, data and all, in a folder of its own that is thrown away.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,11 @@ SECONDS = 60.0
 LISTED = 12
 """How many operations are listed by the time that they take."""
 
+BUSY = 0.9
+"""For which share of a step a GPU has to be at work to be what bounds it."""
+
+_MARKS = ("step", "painting", "encoding")
+
 _SIDES = {"cpu": 2_048, "cuda": 8_192}
 
 _PRODUCTS = 10
@@ -42,6 +47,10 @@ class Profile:
         operations: Floating-point operations that a picture takes, forwards and backwards, by the
             matrix products and convolutions; 0 where they could not be counted.
         peak: Operations a second of one large product of matrices, in the same precision.
+        step: Milliseconds that a step takes, all included.
+        parts: Milliseconds of a step by what they are spent on: ``painting`` pictures, ``encoding``
+            captions, and all else on the ``host``, which is Python and launches, and without a GPU
+            the network. With a GPU also ``device``, which is at work meanwhile.
         costs: Operations by name with their share of the time, the most costly first.
     """
 
@@ -50,12 +59,21 @@ class Profile:
     pictures: float
     operations: float
     peak: float
+    step: float
+    parts: Mapping[str, float]
     costs: tuple[tuple[str, float], ...]
 
     @property
     def share(self) -> float:
         """Which share of the peak training reaches."""
         return self.pictures * self.operations / self.peak
+
+    @property
+    def bound(self) -> str:
+        """What bounds a step: a device that is always at work, else the longest other part."""
+        if self.parts.get("device", 0.0) >= BUSY * self.step:
+            return "device"
+        return max((name for name in self.parts if name != "device"), key=self.parts.__getitem__)
 
     def lines(self) -> list[str]:
         """Say it in words."""
@@ -65,6 +83,8 @@ class Profile:
                 f"{self.operations / 1e9:.2f} billion operations a picture, {self.share:.1%} of "
                 f"the {self.peak / 1e12:.2f} trillion a second that a product of matrices reaches"
             )
+        parts = ", ".join(f"{name} {spent:.1f}" for name, spent in self.parts.items())
+        found.append(f"{self.step:.1f} ms a step: {parts}; bound by {self.bound}")
         return [*found, *(f"{share:6.1%}  {name}" for name, share in self.costs)]
 
 
@@ -145,8 +165,8 @@ class _Watch:
         self._plan, self._seconds, self._clock = plan, seconds, clock
         self._stages = ["time", *([] if compiled else ["count"]), "profile", "end"]
         self._first: tuple[float, int] | None = None
-        self._speed = self._operations = 0.0
-        self._since = 0
+        self._step = self._operations = 0.0
+        self._since = self._seen = 0
         self._counter = FlopCounterMode(display=False)
         self._profiler = profiler(activities=_activities())
 
@@ -159,22 +179,36 @@ class _Watch:
             spent = now - self._first[0]
             if spent < self._seconds:
                 return
-            self._speed = self._plan.batch_size * (report.step - self._first[1]) / spent
+            self._step = spent / (report.step - self._first[1])
         self._leave(report)
         del self._stages[0]
         self._enter(report)
 
     def result(self) -> Profile:
         is_half = self._plan.precision == "bf16"
-        spent = {event.key: _own_time(event) for event in self._profiler.key_averages()}
+        events = self._profiler.key_averages()
+        device = device_here()
+        spent = {
+            event.key: _own_time(event)
+            for event in events
+            if event.device_type.name == device.upper() and not event.is_user_annotation
+        }
         whole = sum(spent.values()) or 1.0
         ranked = sorted(spent.items(), key=lambda pair: -pair[1])[:LISTED]
+        marked = {event.key: event.cpu_time_total for event in events if event.cpu_time_total}
+        step, *fed = (marked.get(name, 0.0) / 1e3 / self._seen for name in _MARKS)
+        parts = dict(zip(_MARKS[1:], fed, strict=True))
+        parts["host"] = max(min(step, 1e3 * self._step) - sum(fed), 0.0)
+        if device == "cuda":
+            parts["device"] = whole / 1e3 / self._seen
         return Profile(
             device_words(),
             self._plan.precision,
-            self._speed,
+            self._plan.batch_size / self._step,
             self._operations,
             peak(torch.bfloat16 if is_half else torch.float32),
+            1e3 * self._step,
+            parts,
             tuple((name, share / whole) for name, share in ranked if share > 0),
         )
 
@@ -189,8 +223,9 @@ class _Watch:
 
     def _leave(self, report: Report) -> None:
         self.stack.close()
+        self._seen = report.step - self._since
         if self._stages[0] == "count":
-            seen = self._plan.batch_size * (report.step - self._since)
+            seen = self._plan.batch_size * self._seen
             self._operations = self._counter.get_total_flops() / seen
 
 
