@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import bench_digits
+import bench_training
 import torch
 from diffusers import DPMSolverMultistepScheduler, IFPipeline
 
@@ -208,6 +209,9 @@ TABLES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
     f"{COUNT} guided samples, in as many steps as each takes": by_default,
     f"Training on {bench_digits.TRAINED} batches of {bench_digits.BATCH} digits": (
         bench_digits.training
+    ),
+    f"{bench_training.STEPS} steps of training beside a network of a few weights": (
+        bench_training.training
     ),
     f"100 guided digits in {bench_digits.WALK} steps": bench_digits.sampling,
 }

@@ -84,7 +84,7 @@ def plain_training(seen: Labelled) -> list[float]:
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     alpha_bar = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 300), dim=0).to(where)
     losses = []
-    for x, labels in _loader(seen):
+    for x, labels in loader(seen):
         x, told = x.to(where), one_hot(labels, CLASSES).float()
         told[torch.rand(len(x)) < 0.1] = 0
         told, t = told.to(where), torch.randint(300, (len(x),)).to(where)
@@ -175,7 +175,7 @@ def _peer_training(seen: Labelled) -> list[float]:
 
     AcceleratorState._reset_state()
     schedule = ScheduleDDPM(N=300)
-    states = training_loop(_loader(seen), _peer(), schedule, epochs=1, lr=1e-3, conditional=True)
+    states = training_loop(loader(seen), _peer(), schedule, epochs=1, lr=1e-3, conditional=True)
     return [state.loss.item() for state in states]
 
 
@@ -214,6 +214,7 @@ def weights_and_operations() -> str:
     return f"A picture once through: {', '.join(words)} ({peer}).\n"
 
 
-def _loader(seen: Labelled) -> DataLoader[tuple[Tensor, ...]]:
+def loader(seen: Labelled) -> DataLoader[tuple[Tensor, ...]]:
+    """Shuffle real digits and hand out batches."""
     pairs = TensorDataset(seen.scaled(), seen.labels)
     return DataLoader(pairs, batch_size=BATCH, shuffle=True)
