@@ -21,7 +21,7 @@ from fundiff.training.loop import train
 MEASURED = 10.0
 """How many seconds of steps the speed is measured by, at least."""
 
-SPARE = 0.03
+SPARE = 0.1
 """Which share of the time is left for steps that take longer than those that were measured."""
 
 ENDINGS = 5

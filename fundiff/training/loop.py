@@ -161,10 +161,13 @@ class _Run:
             foreach=not on_gpu,
         )
         self.average = copy.deepcopy(self.network).requires_grad_(False) if plan.ema else None
+        self.kept = self.network if self.average is None else self.average
         self.step, self.saved = 0, -1
         self.losses = torch.zeros(plan.steps, device=where.device)
         self._restore()
         self.weights: list[Tensor] = [*self.network.parameters()]
+        self.means: list[Tensor] = [*self.kept.parameters()]
+        self.buffers = [*zip(self.kept.buffers(), self.network.buffers(), strict=True)]
         self.losses_of: Callable[..., Tensor] = partial(task.losses, where.prepare(self.network))
         if compiled:
             mode = "reduce-overhead" if on_gpu else "default"
@@ -212,8 +215,7 @@ class _Run:
                 f"{self.checkpoints.folder}; lower the learning rate of {self.plan.learning_rate}, "
                 "or clip the gradient"
             )
-        network = self.network if self.average is None else self.average
-        return Report(self.step, mean, self.losses[: self.step].cpu(), network)
+        return Report(self.step, mean, self.losses[: self.step].cpu(), self.kept)
 
     def save(self) -> None:
         """Put the state on disk, if it isn't there."""
@@ -266,7 +268,6 @@ class _Run:
         if self.average is None:
             return
         decay = min(self.plan.ema or 0.0, (1 + self.step) / (10 + self.step)) if self.step else 0.0
-        means: list[Tensor] = [*self.average.parameters()]
-        torch._foreach_lerp_(means, self.weights, 1 - decay)
-        for mean, value in zip(self.average.buffers(), self.network.buffers(), strict=True):
+        torch._foreach_lerp_(self.means, self.weights, 1 - decay)
+        for mean, value in self.buffers:
             mean.copy_(value)
