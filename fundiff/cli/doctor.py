@@ -1,6 +1,7 @@
 """What a machine can run, how, and why not more."""
 
 import math
+import os
 import platform
 import shutil
 import time
@@ -20,7 +21,7 @@ from fundiff.models.embeddings import CACHE, cache_folder
 from fundiff.models.if_format import minilm
 from fundiff.models.if_model import BUNDLED, TextToImage, load
 from fundiff.models.placement import Machine, MemoryShortageError, gigabytes, place, this_machine
-from fundiff.models.text_encoder import TOKENS
+from fundiff.models.text_encoder import ENCODER, TOKENS
 
 DEEPFLOYD = {
     "DeepFloyd/IF-I-M-v1.0": 400_000_000,
@@ -93,7 +94,12 @@ def _present(here: Machine) -> Iterator[str]:
     except FundiffError as error:
         yield f"  prompts: {error}"
     else:
-        yield "  prompts: any, by MiniLM, which is installed and whole"
+        chosen = os.environ.get(ENCODER)
+        yield (
+            f"  prompts: by the text encoder in {chosen}, as {ENCODER} says"
+            if chosen
+            else "  prompts: any, by MiniLM, which is installed and whole"
+        )
 
 
 def _deepfloyd(here: Machine) -> Iterator[str]:

