@@ -87,6 +87,16 @@ def train(
     data: Data = None,
     runs: Runs = BUILD / "runs",
     out: Annotated[Path | None, typer.Option(help="the folder of weights to write")] = None,
+    pack: Annotated[
+        bool, typer.Option("--pack", help="train nothing here: pack it for another machine")
+    ] = False,
+    wheel: Annotated[
+        list[str] | None, typer.Option(help="a package that goes along, with --pack")
+    ] = None,
+    python: Annotated[str, typer.Option(help="the Python there, with --pack")] = "3.12",
+    unpack: Annotated[
+        Path | None, typer.Option(help="train nothing: put in place what came back, this folder")
+    ] = None,
 ) -> None:
     """Train what the project ships; the same command goes on where it was stopped."""
     from tqdm import tqdm
@@ -99,7 +109,21 @@ def train(
     if fit and minutes == math.inf:
         raise FundiffError("--fit needs --minutes: how long the run may take")
     recipe, title = _recipe(name), f"{name}-{preset}"
+    if pack or unpack:
+        from fundiff.recipes import parcel
+
+        if name != "text-to-image" or init:
+            raise FundiffError("only text-to-image travels, and without --init")
+        if pack:
+            out, packages = out or BUILD / "parcel", wheel or parcel.WHEELS
+            sizes = parcel.pack(preset, data, out, minutes=minutes, wheels=packages, python=python)
+            print("\n".join(f"{size / 1e6:6.1f} MB  {part}" for part, size in sizes.items()))
+            return
     out = out or BUILD / "weights" / title
+    if unpack:
+        card = parcel.unpack(unpack, out, preset)
+        print(f"{out} has what came back, {card.steps} steps")
+        return
     if if_stale and not recipe.is_stale(out, preset):
         print(f"{out} is up to date")
         return

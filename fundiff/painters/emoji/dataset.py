@@ -208,3 +208,8 @@ def start_painter(folder: Path, seed: int, familiar: bool, edition: int) -> None
 def paint(indices: Sequence[int]) -> Painted:
     """Return several examples, in a process that paints."""
     return _painter[0].batch(indices)
+
+
+def captions(indices: Sequence[int]) -> tuple[str, ...]:
+    """Return the captions of several examples, in a process that paints."""
+    return paint(indices)[1]
