@@ -27,7 +27,8 @@ from fundiff.errors import FundiffError
 from fundiff.files import prepare, require_free, write
 from fundiff.models.text_encoder import TextEncoder
 from fundiff.models.weights import Card, require_replaceable, save, verify, weights
-from fundiff.painters.emoji.dataset import EmojiPictures, captions, start_painter
+from fundiff.painters.emoji.dataset import captions, start_painter
+from fundiff.painters.emoji.sprites import load_sprites
 from fundiff.recipes import text_to_image, there
 
 LIMIT = 60_000_000
@@ -86,17 +87,17 @@ def pack(
         raise ParcelError(f"a parcel needs --minutes above 0, got {minutes}")
     require_free(out, _is_parcel, kind="a parcel")
     data = data or text_to_image.EMOJI
-    chosen = text_to_image.PRESETS[preset]
+    load_sprites(data)  # what painters find missing they can't say
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         package = Path(__file__).parents[1]
-        for path in (each for each in package.rglob("*.py*") if each.suffix in (".py", ".pyi")):
+        for path in (*package.rglob("*.py"), *package.rglob("*.pyi")):
             _copy(path, folder / "code" / path.relative_to(package.parent))
         for path in data.glob("sprites.*"):
             _copy(path, folder / "data" / path.name)
-        said = {*_captions(data, chosen), *text_to_image.PROMPTS, ""}
-        _write_encoder(folder / "encoder", said)
         _fetch(wheels, python, folder / "wheels")
+        said = _captions(data, text_to_image.PRESETS[preset])
+        _write_encoder(folder / "encoder", {*said, *text_to_image.PROMPTS, ""})
         order = {"minutes": minutes, "words": command(preset)}
         (folder / "run.json").write_text(json.dumps(order, indent=1))
         packed, sizes = _packed(folder)
@@ -137,9 +138,10 @@ def unpack(brought: Path, out: Path, preset: str) -> Card:
         ) from error
     if not pieces:
         raise ParcelError(f"no weights were brought; {brought / 'log'} says why")
-    found = {name: _content(brought / name) for name in pieces}
-    wrong = [name for name, digest in pieces.items() if sha256(found[name]).hexdigest() != digest]
-    if wrong:
+    paths = {name: brought / name for name in pieces}
+    found = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    digests = {name: sha256(content).hexdigest() for name, content in found.items()}
+    if wrong := [name for name, digest in pieces.items() if digests.get(name) != digest]:
         raise ParcelError(
             f"in {brought} {', '.join(wrong)} of {len(pieces)} pieces are missing or damaged: "
             "collect them again"
@@ -158,14 +160,11 @@ def unpack(brought: Path, out: Path, preset: str) -> Card:
 
 def _captions(data: Path, preset: text_to_image.ModelPreset) -> Iterable[str]:
     """Return the captions of a preset's pictures, which only painting them tells."""
-    settings = (data, 0, preset.familiar, preset.edition)
     starts = range(0, preset.pictures, _SHARE)
     shares = [range(start, min(start + _SHARE, preset.pictures)) for start in starts]
-    if preset.pictures < text_to_image.MANY:
-        source = EmojiPictures(data, seed=0, familiar=preset.familiar, edition=preset.edition)
-        return {words for share in shares for words in source.batch(share)[1]}
-    pool = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), start_painter, settings)
-    with pool:
+    settings = (data, 0, preset.familiar, preset.edition)
+    painters = min(len(shares), os.cpu_count() or 1)
+    with ProcessPoolExecutor(painters, get_context("spawn"), start_painter, settings) as pool:
         painted = tqdm(pool.map(captions, shares), "captions", len(shares), disable=None)
         return {words for share in painted for words in share}
 
@@ -219,11 +218,6 @@ def _packed(folder: Path) -> tuple[bytes, dict[str, int]]:
 def _copy(path: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, to)
-
-
-def _content(path: Path) -> bytes:
-    """Return a file's content, empty where there is none."""
-    return path.read_bytes() if path.is_file() else b""
 
 
 def _is_parcel(folder: Path) -> bool:

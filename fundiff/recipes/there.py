@@ -37,8 +37,9 @@ def start(folder: Path) -> None:
         tar.extractall(folder, filter="data")
     shutil.copy(here, folder)
     if wheels := sorted(folder.glob("wheels/*.whl")):
-        pip = (sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps")
-        subprocess.run([*pip, "--target", folder / "site", *wheels], check=True)
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps"]
+        site = ["--no-compile", "--no-cache-dir", "--target", f"{folder / 'site'}"]
+        subprocess.run([*pip, *site, *wheels], check=True)
     with (folder / "log").open("wb") as log:
         subprocess.Popen(
             [sys.executable, folder / here.name, "run", folder, f"{began}"],

@@ -12,7 +12,7 @@ from fundiff.models.embeddings import CACHE
 from fundiff.models.if_format import ModelError
 from fundiff.models.if_model import MODEL
 from fundiff.models.placement import Machine
-from fundiff.models.text_encoder import EncoderError, TextEncoder
+from fundiff.models.text_encoder import ENCODER, EncoderError, TextEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +96,14 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     text = said()
     assert "prompts: no encoder: pip install it" in text
     assert "its tokenizer needs more packages: pip install protobuf\n" in text
+
+
+def test_another_text_encoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "minilm", lambda: None)
+    monkeypatch.setenv(ENCODER, str(tmp_path))
+    assert f"the model: {ENCODER} should name a folder of a text encoder" in said()
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert f"prompts: by the text encoder in {tmp_path}, as {ENCODER} says" in said()
 
 
 def test_any_model_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

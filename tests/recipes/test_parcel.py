@@ -155,6 +155,8 @@ def test_what_cannot_travel_is_refused(
         parcel.pack("cpu", sprites, tmp_path / "out", minutes=10, wheels=())
     with pytest.raises(FundiffError, match="needs --minutes above 0, got inf"):
         parcel.pack("cpu", sprites, tmp_path / "out", minutes=float("inf"))
+    with pytest.raises(FundiffError, match="no whole sprites"):
+        parcel.pack("cpu", tmp_path, tmp_path / "out", minutes=10, wheels=())
     with pytest.raises(FundiffError, match=r"pip can't fetch \./nothing: ."):
         parcel._fetch(["./nothing"], "3.12", tmp_path / "wheels")
     assert not (tmp_path / "out").exists()
