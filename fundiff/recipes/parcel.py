@@ -19,6 +19,7 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZIP_STORED, ZipFile
 
 import torch
 from tqdm import tqdm
@@ -195,6 +196,17 @@ def _fetch(wheels: Sequence[str], python: str, folder: Path) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         said = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1]
         raise ParcelError(f"pip can't fetch {', '.join(wheels)}: {said}") from error
+    for path in folder.glob("*.whl"):
+        _store(path)
+
+
+def _store(path: Path) -> None:
+    """Write a wheel anew without compression, as the archive compresses it three times better."""
+    with ZipFile(path) as wheel:
+        contents = [(info, wheel.read(info)) for info in wheel.infolist()]
+    with ZipFile(path, "w") as wheel:
+        for info, content in contents:
+            wheel.writestr(info, content, ZIP_STORED)
 
 
 def _packed(folder: Path) -> tuple[bytes, dict[str, int]]:

@@ -8,6 +8,7 @@ import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -139,6 +140,15 @@ def test_the_archive_is_the_same_for_the_same_files(tmp_path: Path) -> None:
             path.write_text("{}")
             os.utime(path, (stamp, stamp))
     assert parcel._packed(tmp_path / "a") == parcel._packed(tmp_path / "b")
+
+
+def test_a_wheel_is_stored_as_it_is(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "a.whl", "w", ZIP_DEFLATED) as wheel:
+        wheel.writestr("a/b.py", "x = 1\n" * 100)
+    parcel._store(tmp_path / "a.whl")
+    with ZipFile(tmp_path / "a.whl") as wheel:
+        (info,) = wheel.infolist()
+        assert (info.compress_size, wheel.read("a/b.py")) == (600, b"x = 1\n" * 100)
 
 
 def test_what_cannot_travel_is_refused(
