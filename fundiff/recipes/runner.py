@@ -180,17 +180,21 @@ class Recipe:
         Raises:
             FundiffError: There is no such preset.
         """
-        wanted = self.preset(preset).plan
+        self.preset(preset)
         try:
             card = verify(folder)
         except WeightsError:
             return True
         if card.preset == KEPT:
-            preset, wanted = KEPT, self.preset(KEPT).plan
+            preset = KEPT
+        made = card.code == self.code and card.notes.get("finished") and self._is_of(card, preset)
+        return not made
+
+    def _is_of(self, card: Card, preset: str) -> bool:
+        """Tell whether weights were trained by the plan that a preset has today."""
         aside = {name: card.plan.get(name) for name in ("precision", "save_every")}
-        plan = json.loads(json.dumps(asdict(wanted))) | aside
-        found = card.recipe, card.preset, card.plan, card.code, card.notes.get("finished")
-        return found != (self.name, preset, plan, self.code, True)
+        plan = json.loads(json.dumps(asdict(self.preset(preset).plan))) | aside
+        return (card.recipe, card.preset, card.plan) == (self.name, preset, plan)
 
     def trial(self, data: Path | None = None) -> str:
         """Train for twenty steps of the preset ``cpu``, and return a digest of what is learned.
@@ -215,8 +219,16 @@ class Recipe:
         Args:
             folder: The folder of weights.
             data: The folder of the training set; None for the usual one.
+
+        Raises:
+            FundiffError: The weights were trained by another plan than their preset has today.
         """
         card = verify(folder)
+        if not self._is_of(card, card.preset):
+            raise FundiffError(
+                f"{folder} isn't what the preset {card.preset} of {self.name} would make today: "
+                "train it again, or leave its card as it is"
+            )
         training = self.prepare(self.preset(card.preset), data, None)
         contents = {name: (folder / name).read_bytes() for name in card.files}
         save(folder, contents, replace(card, code=self.code, data=training.data))

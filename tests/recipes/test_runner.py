@@ -12,6 +12,7 @@ from tasks import PLAN, SMALL, SmallTraining
 from torch import nn
 
 from fundiff.cli import main as cli
+from fundiff.errors import FundiffError
 from fundiff.files import OccupiedError
 from fundiff.models import weights as folders
 from fundiff.models.weights import WeightsError, save, verify
@@ -163,6 +164,9 @@ def test_a_stamp_changes_the_digests_and_no_weight(tmp_path: Path) -> None:
     assert not moved_on.is_stale(out, "cpu")
     assert verify(out) == replace(before, code=moved_on.code)
     assert verify(out).identity == before.identity
+    longer = replace(moved_on, presets={"cpu": Preset(replace(PLAN, steps=6))})
+    with pytest.raises(FundiffError, match="isn't what the preset cpu of small would make today"):
+        longer.stamp(out)
 
 
 def test_the_command_stamps_only_what_learns_the_same(
