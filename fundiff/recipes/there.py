@@ -70,7 +70,7 @@ def run(folder: Path, began: float) -> None:
 
 def collect(folder: Path, out: Path, wait: float) -> None:
     """Show the log until the run is done or the wait is over, and bring the newest weights."""
-    until, shown, done = time.monotonic() + wait, 0, False
+    until, shown = time.monotonic() + wait, 0
     while True:
         over = (done := (folder / "done").exists()) or time.monotonic() >= until
         with (folder / "log").open("rb") as log:
