@@ -1,11 +1,13 @@
 """The commands that train and measure what the project ships."""
 
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import psutil
 import typer
 
 from fundiff.cli.paint import require_known
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 BUILD = Path("_build")
 """Where what is made lies, unless another place is named."""
+
+EVERY = 30.0
+"""How many seconds pass between two lines of a log, where there is no terminal to show a bar."""
 
 NEW_PROMPTS = ("a photo of a tower", "a photo of a landscape")
 """What the second edition of the training set is also counted for."""
@@ -112,8 +117,8 @@ def train(
     if pack or unpack:
         from fundiff.recipes import parcel
 
-        if name != "text-to-image" or init:
-            raise FundiffError("only text-to-image travels, and without --init")
+        if name != "text-to-image" or init or (pack and unpack):
+            raise FundiffError("only text-to-image travels, without --init, and one way at a time")
         if pack:
             out, packages = out or BUILD / "parcel", wheel or parcel.WHEELS
             sizes = parcel.pack(preset, data, out, minutes=minutes, wheels=packages, python=python)
@@ -135,18 +140,25 @@ def train(
         return
     require_writable(runs)
     steps = None if fit else recipe.preset(preset).plan.steps
+    seconds, said = 60 * minutes, time.monotonic()
+    if fit:  # the time of starting counts, too
+        seconds -= time.time() - psutil.Process().create_time()
     with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
 
         def say(report: Report) -> None:
+            nonlocal said
             bar.set_postfix(loss=f"{report.loss:.4f}", refresh=False)
             bar.update(report.step - bar.n)
+            if bar.disable and time.monotonic() - said > EVERY:
+                said = time.monotonic()
+                print(f"{report.step} steps, loss {report.loss:.4f}", flush=True)
 
         card = recipe.run(
             preset,
             data,
             runs / title,
             out,
-            seconds=60 * minutes,
+            seconds=seconds,
             init=init,
             compiled=compiled,
             fit=fit,

@@ -90,8 +90,8 @@ class PaintedPictures:
     ) -> tuple[UInt8[Tensor, "batch 3 64 64"], Embeddings]:
         """Return some of the pictures and their captions' embeddings, making what isn't there."""
         items = items.to(self._pictures.device)
-        if self._left:
-            self._make(sorted(self._left.intersection(items.tolist())))
+        if self._left and (lacking := self._left.intersection(items.tolist())):
+            self._make(sorted(lacking))
         first, last = self._spans[items].split(1, dim=1)
         places = first + torch.arange(self._longest, device=items.device)
         embeddings = self.uncond.new_zeros(len(items), TOKENS, TextEncoder.width)
@@ -108,7 +108,7 @@ class PaintedPictures:
             new = sorted({*captions} - self._places.keys(), key=lambda words: (len(words), words))
             for start in _progress(range(0, len(new), _TOGETHER), "encoding"):
                 self._encode(new[start : start + _TOGETHER])
-            spans = torch.tensor([self._places[caption] for caption in captions]).reshape(-1, 2)
+            spans = torch.tensor([self._places[caption] for caption in captions])
             self._spans[torch.tensor(numbers)] = spans.to(self._spans.device)
         self._left.difference_update(numbers)
         if self._pool is not None and not self._left:

@@ -37,6 +37,9 @@ def test_what_is_there_is_not_painted_again(sprites: Path, monkeypatch: pytest.M
     assert asked == [4]
     for one, other in zip(first, again, strict=True):
         assert one[[2, 0]].equal(other[[0, 2]])
+    for one, other in zip(data.batch(torch.tensor([1, 2, 3])), first, strict=True):
+        assert one.equal(other)
+    assert asked == [4]
 
 
 def test_the_digest_knows_what_the_data_hang_on(sprites: Path) -> None:
