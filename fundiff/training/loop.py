@@ -252,6 +252,9 @@ class _Run:
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
+        if parts["average"].pop("n_averaged", None) is not None:  # as older versions named them
+            means = parts["average"].items()
+            parts["average"] = {name.removeprefix("module."): mean for name, mean in means}
         self.network.load_state_dict(parts["network"])
         if self.average is not None:
             self.average.load_state_dict(parts["average"])

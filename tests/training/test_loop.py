@@ -1,3 +1,4 @@
+import json
 import math
 import os
 import signal
@@ -20,7 +21,7 @@ from torch import nn
 from fundiff.losses import min_snr_weight
 from fundiff.rng import Draws
 from fundiff.schedule import NoiseSchedule
-from fundiff.training.checkpoints import RunError
+from fundiff.training.checkpoints import Checkpoints, RunError
 from fundiff.training.loop import train
 from fundiff.training.plan import Plan, Report
 
@@ -114,6 +115,22 @@ def test_closing_the_iterator_saves(tmp_path: Path) -> None:
     assert [report.step for report in run(tmp_path / "closed")] == [2, 4, 6, 8, 10, 12]
     run(tmp_path / "whole")
     assert_same(state(tmp_path / "closed", 12), state(tmp_path / "whole", 12))
+
+
+def test_a_state_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    run(tmp_path / "whole")
+    reports = train(SmallTask(dropout=0.1), PLAN, tmp_path / "old")
+    assert next(reports).step == 2
+    reports.close()
+    manifest = json.loads((tmp_path / "old" / "step-00000002.json").read_bytes())
+    older = {
+        name.replace("average.", "average.module."): value
+        for name, value in state(tmp_path / "old", 2).items()
+    }
+    older["average.n_averaged"] = torch.tensor(2)
+    Checkpoints(tmp_path / "old", manifest["identity"]).save(2, older)
+    run(tmp_path / "old")
+    assert_same(state(tmp_path / "old", 12), state(tmp_path / "whole", 12))
 
 
 class Interrupted(SmallTask):
