@@ -88,7 +88,7 @@ PRESETS = {
 
 
 class JudgeTraining:
-    """The image-text task, see :class:`fundiff.recipes.runner.Training` for the rest."""
+    """The image-text task, see :class:`fundiff.recipes.presets.Training` for the rest."""
 
     chunk = samples = None
 

@@ -66,7 +66,7 @@ class Design:
 
 
 class DigitTraining:
-    """The task of a design, see :class:`fundiff.recipes.runner.Training` for the rest."""
+    """The task of a design, see :class:`fundiff.recipes.presets.Training` for the rest."""
 
     chunk = None
 

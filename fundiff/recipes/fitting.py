@@ -25,7 +25,7 @@ SPARE = 0.1
 """Which share of the time is left for steps that take longer than those that were measured."""
 
 ENDINGS = 5
-"""How long the copy and the end take, counted in unfinished ends: the end draws four times more."""
+"""For how many unfinished ends time is left, one for the copy and four for the real end."""
 
 COPIED = 0.8
 """After which share of the steps a copy of the weights is kept, should the end not come."""

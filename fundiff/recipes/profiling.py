@@ -70,7 +70,7 @@ class Profile:
 
     @property
     def bound(self) -> str:
-        """What bounds a step: a device that is always at work, else the longest other part."""
+        """What bounds a step, a device that is always at work or else the longest other part."""
         if self.parts.get("device", 0.0) >= BUSY * self.step:
             return "device"
         return max((name for name in self.parts if name != "device"), key=self.parts.__getitem__)

@@ -175,7 +175,7 @@ def painted(
 
 
 class ModelTraining:
-    """The text-to-image task, see :class:`fundiff.recipes.runner.Training` for the rest."""
+    """The text-to-image task, see :class:`fundiff.recipes.presets.Training` for the rest."""
 
     def __init__(self, preset: ModelPreset, data: Path | None, start: Start | None) -> None:
         pictures = painted(data, preset.pictures, familiar=preset.familiar, edition=preset.edition)

@@ -47,7 +47,7 @@ def train(
         folder: Where the states lie.
         seconds: Stop after about so long, with the state on disk; start again to go on.
         compiled: Compile what a step computes, which pays on a GPU, where it becomes CUDA graphs;
-            or a mode of :func:`torch.compile`.
+            or a mode of ``torch.compile``.
         chunk: How many samples go through the network together, where memory can't hold a step's;
             their gradients are added up.
         accelerator: Where to run; by default what ``accelerate launch`` says, else the GPU or CPU.
