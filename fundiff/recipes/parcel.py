@@ -102,7 +102,7 @@ def pack(
         order = {"minutes": minutes, "words": command(preset)}
         (folder / "run.json").write_text(json.dumps(order, indent=1))
         packed, sizes = _packed(folder)
-    script = Path(there.__file__).read_bytes()
+    script = Path(__file__).with_name("there.py").read_bytes()
     sizes["the whole"] = len(packed) + len(script)
     if sizes["the whole"] > LIMIT:
         parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
