@@ -1,5 +1,6 @@
 """As many steps as fit, by the speed here."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -23,26 +24,26 @@ def run(folder: Path, seconds: float, **options: Any) -> Card:  # noqa: ANN401
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "MEASURED", 0.2)
-    monkeypatch.setattr(fitting, "SPARE", 0.5)  # other tests take the processor, or leave it
+    monkeypatch.setattr(fitting, "SPARE", 0.9)  # other tests take the processor, or leave it
 
 
 def test_a_run_ends_in_time_with_its_rate_at_zero(tmp_path: Path) -> None:
     began = time.monotonic()
     card = run(tmp_path, 3)
-    assert time.monotonic() - began < 3.5
+    assert time.monotonic() - began < 4
     assert card.notes["finished"]
-    assert card.plan["steps"] == card.steps > 50
-    assert len(card.losses) > 40
+    assert card.plan["steps"] == card.steps > 10
     part = verify(tmp_path / "out-80")
     assert isinstance(part, Card)
     assert part.notes["finished"] is False
-    assert 0.8 <= part.steps / card.steps < 0.85
+    assert part.steps == math.ceil(0.8 * card.steps)
 
 
 def test_what_was_chosen_holds_for_the_next_slice(tmp_path: Path) -> None:
-    card = run(tmp_path, 2)
+    card = run(tmp_path, 3)
     again = run(tmp_path, 50)
-    assert (again.steps, again.files) == (card.steps, card.files)
+    assert again.plan == card.plan
+    assert again.notes["finished"]
 
 
 def test_too_little_time_is_said(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_it_goes_on_without_a_compiler(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(torch, "compile", fail)
     with pytest.warns(FundiffWarning, match="can't be compiled here .*no C compiler"):
-        card = run(tmp_path, 2, compiled=True)
+        card = run(tmp_path, 3, compiled=True)
     assert card.notes["finished"]
 
 

