@@ -5,7 +5,6 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ ENDINGS = 5
 COPIED = 0.8
 """After which share of the steps a copy of the weights is kept, should the end not come."""
 
-_EVERY, _MANY = 10, 1_000_000
+_EVERY, _MANY = 10, 100_000
 
 
 def fitted(
@@ -40,7 +39,6 @@ def fitted(
     seconds: float,
     *,
     compiled: bool,
-    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Preset, bool | str]:
     """Give a preset as many steps as fit, the learning rate's fall and the last samples included.
 
@@ -53,7 +51,6 @@ def fitted(
         runs: Where the run's states lie.
         seconds: How long there is.
         compiled: Whether to compile, as far as that works here.
-        clock: What tells the time, in seconds.
 
     Returns:
         The preset with its number of steps, and how to compile.
@@ -61,22 +58,22 @@ def fitted(
     Raises:
         FundiffError: Not even one interval of reports fits.
     """
-    path, start = runs / "fitted.json", clock()
+    path, start = runs / "fitted.json", time.monotonic()
     if isinstance(before := kept(path), dict):
         return preset.lasting(before["steps"]), before["compiled"]
     ways: list[bool | str] = [True, "default"] if device_here() == "cuda" else [True]
     for way in [*(ways if compiled else []), False]:
         try:
-            speed, first = _speed(preset, training, way, clock)
+            speed, first = _speed(preset, training, way)
             break
         except Exception as error:  # a compiler may fail in any way
             if not way or isinstance(error, FundiffError):
                 raise
             message = f"what a step computes can't be compiled here ({way}): {error}"
             warnings.warn(message, FundiffWarning, stacklevel=2)
-    began = clock()
+    began = time.monotonic()
     training.finish(copy.deepcopy(training.task.network).eval(), finished=False)
-    ended = clock()
+    ended = time.monotonic()
     left = seconds - (ended - start) - first - (ended - began) * (ENDINGS + len(preset.shown))
     every = preset.plan.report_every
     steps = math.floor(left * (1 - SPARE) * speed / every) * every
@@ -91,21 +88,20 @@ def fitted(
     return preset.lasting(steps), way
 
 
-def _speed(
-    preset: Preset, training: Training, way: bool | str, clock: Callable[[], float]
-) -> tuple[float, float]:
+def _speed(preset: Preset, training: Training, way: bool | str) -> tuple[float, float]:
     """Measure how many steps a second are made, and how long the first ones took."""
-    task, began = copy.copy(training.task), clock()
+    task, began = copy.copy(training.task), time.monotonic()
     task.network = copy.deepcopy(task.network)
     every = min(preset.plan.report_every, _EVERY)
-    plan = replace(preset.plan, steps=_MANY, report_every=every, save_every=_MANY)
+    many = every * _MANY
+    plan = replace(preset.plan, steps=many, report_every=every, save_every=many)
     with TemporaryDirectory() as folder:
         reports = train(task, plan, Path(folder), compiled=way, chunk=training.chunk)
         with closing(reports):
             start = next(reports).step
-            first = clock()
+            first = time.monotonic()
             for report in reports:
-                spent = clock() - first
+                spent = time.monotonic() - first
                 if spent >= MEASURED:
                     return (report.step - start) / spent, first - began
-    raise RunError(f"the run of {_MANY} steps ended before its speed was measured")
+    raise RunError(f"the run of {many} steps ended before its speed was measured")

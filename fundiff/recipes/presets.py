@@ -24,7 +24,7 @@ class Preset:
     shown: Mapping[int, str] = field(default_factory=dict)
 
     def lasting(self, steps: int) -> "Preset":
-        """Return the preset with another number of steps, its course stretched or shortened.
+        """Return the preset with another number of steps, over which its rate rises and falls.
 
         Args:
             steps: How many, a multiple of ``plan.report_every``.

@@ -2,16 +2,18 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tasks import SMALL, SmallTraining
+from tasks import PLAN, SMALL, SmallTraining
 
 from fundiff.errors import FundiffError, FundiffWarning
 from fundiff.models.weights import Card, verify
 from fundiff.recipes import fitting
+from fundiff.recipes.presets import Preset
 from fundiff.recipes.text_to_image import PRESETS
 
 
@@ -44,6 +46,14 @@ def test_what_was_chosen_holds_for_the_next_slice(tmp_path: Path) -> None:
     again = run(tmp_path, 50)
     assert again.plan == card.plan
     assert again.notes["finished"]
+
+
+def test_any_interval_of_reports_will_do(tmp_path: Path) -> None:
+    plan = replace(PLAN, report_every=3, save_every=3)
+    recipe = replace(SMALL, presets={"cpu": Preset(plan)})
+    card = recipe.run("cpu", None, tmp_path / "runs", tmp_path / "out", seconds=3, fit=True)
+    assert card.notes["finished"]
+    assert card.steps % 3 == 0
 
 
 def test_too_little_time_is_said(tmp_path: Path) -> None:

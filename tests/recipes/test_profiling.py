@@ -96,17 +96,9 @@ class SlowlyPainted(SmallTask):
 
 
 @pytest.mark.parametrize(("seconds", "bound"), [(0.05, "painting"), (0.0, "host")])
-def test_what_bounds_a_run_is_said(seconds: float, bound: str) -> None:
-    def run(
-        preset: str,
-        data: Path | None,
-        runs: Path,
-        out: Path,
-        *,
-        compiled: bool,
-        say: Callable[[Report], object],
-    ) -> None:
-        for report in train(SlowlyPainted(seconds), suited(PLAN), runs):
+def test_what_bounds_a_run_is_said(seconds: float, bound: str, tmp_path: Path) -> None:
+    def run(*where: object, say: Callable[[Report], object], **how: object) -> None:
+        for report in train(SlowlyPainted(seconds), suited(PLAN), tmp_path):
             say(report)
 
     found = profiled(run, PLAN, "cpu", seconds=0.1)
